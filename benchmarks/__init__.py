@@ -1,0 +1,1 @@
+"""Measures this plugin beside the tools that people would pick instead."""

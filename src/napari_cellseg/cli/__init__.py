@@ -1,0 +1,97 @@
+"""The command line: napari-cellseg segment | train | evaluate | models | doctor | demo."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from napari_cellseg import __version__
+from napari_cellseg.cli.console import complain
+from napari_cellseg.core.errors import CellsegError, SettingsError
+
+COMMANDS = {
+    "segment": "find the cells in images and write label images",
+    "train": "train a model on labelled images",
+    "evaluate": "score a model, or labels made elsewhere, against true labels",
+    "models": "list the installed models, or show one",
+    "doctor": "say what is installed, which device is used and why, and what is wrong",
+    "demo": "open napari with a sample image and segment it",
+}
+
+SUCCESS, FAILURE, USAGE, CANCELLED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; None takes those of the process.
+
+    Returns
+    -------
+    0 on success, 1 if something failed, 2 for a wrong command line or setting, 130 if cancelled.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments = _parse(argv)
+    except SystemExit as stop:  # argparse ends the process; a function must not
+        return int(stop.code or 0)
+    if not arguments.debug:
+        # It reports to the log what arrives here as an exception anyway.
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        complain("Cancelled; files that were finished before are kept.")
+        return CANCELLED
+    except CellsegError as error:
+        if arguments.debug:
+            raise
+        complain(str(error))
+        return USAGE if isinstance(error, SettingsError) else FAILURE
+    except Exception as error:  # the outermost boundary: a sentence, no traceback
+        if arguments.debug:
+            raise
+        complain(
+            f"Something went wrong that should not have ({type(error).__name__}: {error}): run "
+            "the same command with --debug and report what it prints."
+        )
+        return FAILURE
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = argparse.ArgumentParser(
+        prog="napari-cellseg",
+        description="Segment cells in microscopy images, without opening napari.",
+        epilog="'napari-cellseg COMMAND --help' explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"napari-cellseg {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    chosen = next((word for word in argv if word in COMMANDS), None)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=text, description=_sentence(text), parents=[common]
+        )
+        if (
+            name == chosen
+        ):  # the other commands' modules are not needed, and some are slow to import
+            module = _module(name)
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser.parse_args(argv)
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{command}")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."

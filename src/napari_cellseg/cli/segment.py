@@ -1,0 +1,132 @@
+"""The command ``segment``: images and folders in, label images and recipes out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_cellseg.cli.choices import add_recipe_options, chosen_recipe
+from napari_cellseg.cli.console import complain, follow, say
+from napari_cellseg.core.errors import CellsegError, DeviceError, OutputError
+
+if TYPE_CHECKING:
+    from napari_cellseg.core.recipe import Recipe
+    from napari_cellseg.core.zoo.bundle import Model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's options."""
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="image files and folders of images"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FOLDER", help="where to write results"
+    )
+    add_recipe_options(parser)
+    parser.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help="meaning of the dimensions where a file does not say, such as ZCYX (S: colours)",
+    )
+    parser.add_argument(
+        "--series", type=int, metavar="N", help="which of several images in each file, from 0"
+    )
+    parser.add_argument(
+        "--overwrite",
+        choices=("refuse", "skip", "replace"),
+        default="refuse",
+        help="what to do where a result exists already (default: refuse)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment every image; a bad one is reported and skipped.
+
+    Returns
+    -------
+    0 if all images were segmented (or skipped as asked), else 1.
+    """
+    from napari_cellseg.core.device import choose_device
+    from napari_cellseg.core.files import make_folder
+    from napari_cellseg.core.reading import find_images
+    from napari_cellseg.core.zoo.bundle import load_bundle
+    from napari_cellseg.core.zoo.store import find_model
+
+    recipe = chosen_recipe(arguments)
+    images = result_names(find_images(arguments.paths))
+    choose_device(arguments.device)  # a wrong one is no file's fault
+    make_folder(arguments.output)
+    model = load_bundle(find_model(recipe.model).folder)
+    failed = 0
+    for number, (path, name) in enumerate(images.items(), 1):
+        title = f"[{number}/{len(images)}] {path.name}" if len(images) > 1 else path.name
+        try:
+            _segment_file(path, name, title, recipe, model, arguments)
+        except DeviceError:
+            raise  # it would fail for every file
+        except CellsegError as error:
+            if arguments.debug:
+                raise
+            failed += 1
+            complain(f"{path}: {error}")
+    if failed:
+        complain(f"{failed} of {len(images)} images could not be segmented.")
+    return 1 if failed else 0
+
+
+def _segment_file(
+    path: Path, name: str, title: str, recipe: Recipe, model: Model, arguments: argparse.Namespace
+) -> None:
+    from napari_cellseg.core.export.result import result_paths, save_result
+    from napari_cellseg.core.reading import read_image
+    from napari_cellseg.core.workflows.segment import segment
+
+    targets = result_paths(arguments.output, name)
+    if any(target.exists() for target in targets):
+        if arguments.overwrite == "skip":
+            say(f"{path}: skipped, {targets[0]} exists")
+            return
+        if arguments.overwrite == "refuse":
+            raise OutputError(
+                f"'{targets[0]}' exists already: choose another folder, or --overwrite replace or "
+                "skip."
+            )
+    image = read_image(path, axes=arguments.axes, series=arguments.series)
+    result = follow(segment(image, recipe, model=model, device=arguments.device), title)
+    labels_path, _ = save_result(result, arguments.output, name)
+    say(f"{path}: {result.labels.n_objects} objects, {labels_path}")
+
+
+def result_names(paths: list[Path]) -> dict[Path, str]:
+    """Give each image a name for its results; equal stems get their folder, suffix, or a number.
+
+    Examples
+    --------
+    >>> list(result_names([Path("a/x.tif"), Path("b/x.tif"), Path("b/y.png")]).values())
+    ['a_x', 'b_x', 'y']
+    """
+    from napari_cellseg.core.reading import stem
+
+    forms = [
+        {path: stem(path) for path in paths},
+        {path: f"{path.resolve().parent.name}_{stem(path)}" for path in paths},
+        {path: f"{path.resolve().parent.name}_{path.name.replace('.', '_')}" for path in paths},
+    ]
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        # Folded: some file systems do not tell upper from lower case.
+        unique = (
+            form[path]
+            for form in forms
+            if sum(form[path].casefold() == other.casefold() for other in form.values()) == 1
+        )
+        name = next(unique, forms[-1][path])
+        number, wanted = 2, name
+        while name.casefold() in taken:
+            name = f"{wanted}_{number}"
+            number += 1
+        taken.add(name.casefold())
+        names[path] = name
+    return names

@@ -1,0 +1,1 @@
+"""Labelled images, targets and augmentation for training."""

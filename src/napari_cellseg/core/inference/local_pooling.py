@@ -1,0 +1,88 @@
+"""Squeeze-and-excitation that looks at a neighbourhood, as in training, not at the whole tile.
+
+Such a gate weighs channels by their mean over the image that the network is given: in training a
+patch of a few hundred pixels. Over a larger tile the mean is another one, and results depend on
+where the tile ends. Taken over a neighbourhood of the training patch's size, they depend on the
+neighbourhood alone (Chu et al. 2022, "Improving image restoration by revisiting global
+information aggregation", section 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari_cellseg.core._torch import torch
+from napari_cellseg.core.inference.tiling import CELL
+
+functional = torch.nn.functional
+
+_RADIUS = 2
+_PRODUCTS = (torch.mul, torch.Tensor.mul, torch.Tensor.__mul__)
+
+
+class LocalPooling(torch.nn.Module):
+    """Runs a network with its global averages replaced by averages over 3 x 3 cells of 64 px.
+
+    Cells lie on a fixed grid, to which tiles are aligned. Means are taken a cell, smoothed over
+    the neighbours, and the gates made from them are interpolated between the cells.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Predict raw logits, as the network does."""
+        with _LocalMeans(image.shape[-2]):
+            maps: dict[str, torch.Tensor] = self.network(image)
+        return maps
+
+
+class _LocalMeans(torch.overrides.TorchFunctionMode):
+    def __init__(self, height: int) -> None:
+        super().__init__()
+        self.height = height
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if function is functional.adaptive_avg_pool2d and args[1] in (1, (1, 1)):
+            return self._means(args[0])
+        if function in _PRODUCTS and all(isinstance(a, torch.Tensor) for a in args[:2]):
+            args = self._same_size(*args[:2])
+        return function(*args, **(kwargs or {}))
+
+    def _cell(self, features: torch.Tensor) -> int:
+        """Return the pixels of `features` along a cell."""
+        return max(1, round(CELL * features.shape[-2] / self.height))
+
+    def _means(self, features: torch.Tensor) -> torch.Tensor:
+        means = functional.avg_pool2d(
+            features, self._cell(features), ceil_mode=True, count_include_pad=False
+        )
+        window = 2 * _RADIUS + 1
+        return functional.avg_pool2d(means, window, 1, _RADIUS, count_include_pad=False)
+
+    def _same_size(
+        self, first: torch.Tensor, second: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Enlarge the gates, the smaller of two tensors of the same channels, to the features."""
+        if first.ndim == second.ndim == 4 and first.shape[:2] == second.shape[:2]:
+            if first.shape[-2] * first.shape[-1] < second.shape[-2] * second.shape[-1]:
+                return self._enlarged(first, second), second
+            if first.shape[-2:] != second.shape[-2:]:
+                return first, self._enlarged(second, first)
+        return first, second
+
+    def _enlarged(self, gates: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        height, width = features.shape[-2:]
+        cell = self._cell(features)
+        large = functional.interpolate(
+            gates, scale_factor=float(cell), mode="bilinear", align_corners=False
+        )
+        return large[..., :height, :width]  # the last cell may reach beyond

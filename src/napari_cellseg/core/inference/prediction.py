@@ -1,0 +1,77 @@
+"""What a network run leaves: named probability maps, kept compactly."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cellseg.core.errors import OutputError
+
+IN_MEMORY_BYTES = 2**28
+"""Maps that take more than this together are kept in a temporary file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Probability maps of an image.
+
+    Attributes
+    ----------
+    maps
+        For each map's name uint8 ``(T?, Z?, Y, X)``: the probability times 255, rounded.
+    axes
+        Axes of the maps, such as ``"TYX"``.
+    scale
+        Network pixels per image pixel at which the network ran.
+    device
+        Where it ran at last.
+    steps
+        What was changed on the way, one sentence each (for instance that the batch was halved).
+    """
+
+    maps: Mapping[str, npt.NDArray[np.uint8]]
+    axes: str
+    scale: float = 1.0
+    device: str = "cpu"
+    steps: tuple[str, ...] = ()
+
+
+def allocate_maps(
+    names: tuple[str, ...], shape: tuple[int, ...]
+) -> dict[str, npt.NDArray[np.uint8]]:
+    """Return an empty uint8 map for each name; in temporary files where they are large.
+
+    The file vanishes with the array, or when the process ends, however it ends.
+
+    Raises
+    ------
+    OutputError
+        If the temporary folder has no room.
+    """
+    size = math.prod(shape)
+    if size * len(names) <= IN_MEMORY_BYTES:
+        return {name: np.empty(shape, np.uint8) for name in names}
+    return {name: _on_disk(shape, size) for name in names}
+
+
+def _on_disk(shape: tuple[int, ...], size: int) -> npt.NDArray[np.uint8]:
+    try:
+        with tempfile.TemporaryFile(prefix="napari-cellseg-") as file:
+            # Reserve the space now: a full disk must be an error here, not a crash while writing.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+            return np.memmap(file, np.uint8, "r+", shape=shape)
+    except OSError as error:
+        raise OutputError(
+            f"The probability maps need {size / 2**20:.0f} MB in the temporary folder "
+            f"'{tempfile.gettempdir()}' ({error.strerror or error}). Free some space, or set the "
+            "environment variable TMPDIR to a folder on a larger disk."
+        ) from error

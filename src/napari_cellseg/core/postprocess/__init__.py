@@ -1,0 +1,1 @@
+"""Post-processing: probability maps in, numbered objects out, one file a step."""

@@ -1,0 +1,1 @@
+"""What a training run consists of: its settings, its state, its validation."""

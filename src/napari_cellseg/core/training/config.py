@@ -1,0 +1,99 @@
+"""The settings of a training run."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from napari_cellseg.core.components import Params
+from napari_cellseg.core.data.augment import AugmentParams
+from napari_cellseg.core.data.targets import TargetParams
+from napari_cellseg.core.inference.preparation import Normalization
+
+
+class TrainConfig(Params):
+    """Everything that a training run depends on besides its data."""
+
+    model: str = Field("attention-unet", title="Model", description="Name of the architecture.")
+    model_params: dict[str, Any] = Field(
+        default_factory=dict,
+        title="Model parameters",
+        description="Values for the architecture's own parameters, such as its width.",
+    )
+    loss: str = Field("combo", title="Loss", description="Name of the loss.")
+    loss_params: dict[str, Any] = Field(
+        default_factory=dict, title="Loss parameters", description="Values for the loss."
+    )
+    patch_size: int = Field(
+        256,
+        ge=32,
+        le=2048,
+        multiple_of=32,
+        title="Patch size",
+        description="Side of the square training patches.",
+        json_schema_extra={"unit": "px"},
+    )
+    batch_size: int = Field(8, ge=1, le=512, title="Batch size", description="Patches a step.")
+    steps: int = Field(
+        4000, ge=1, le=10_000_000, title="Steps", description="Most optimiser steps."
+    )
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        title="Time budget",
+        description="Stop after this time; the learning rate is fitted to it.",
+        json_schema_extra={"unit": "min"},
+    )
+    epoch_steps: int = Field(
+        250, ge=1, title="Steps an epoch", description="Steps between two validations."
+    )
+    learning_rate: float = Field(
+        1e-3, gt=0, le=1, title="Learning rate", description="Highest rate, after the warm-up."
+    )
+    warm_up: float = Field(
+        0.03, ge=0, le=0.5, title="Warm-up", description="Share of the run in which the rate rises."
+    )
+    weight_decay: float = Field(1e-4, ge=0, le=1, title="Weight decay", description="Of AdamW.")
+    ema: float = Field(
+        0.998,
+        ge=0,
+        lt=1,
+        title="Weight averaging",
+        description="Decay of the exponential moving average of the weights; 0 switches it off.",
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        title="Patience",
+        description="Stop after this many epochs without a better validation; 0 never stops early.",
+    )
+    holdout: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        title="Held-out share",
+        description=(
+            "Share of the training images kept for choosing the best weights. 0 takes the 'val' "
+            "part of split.json, or a tenth where there is none."
+        ),
+    )
+    validation_images: int = Field(
+        48, ge=1, title="Validation images", description="Most images looked at each epoch."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        title="Precision",
+        description="Arithmetic of forward and backward pass; weights stay float32.",
+    )
+    seed: int = Field(0, ge=0, title="Seed", description="Of weights, patches and hold-out.")
+    normalization: Normalization = Normalization()
+    augment: AugmentParams = AugmentParams()
+    targets: TargetParams = TargetParams()
+
+    @model_validator(mode="after")
+    def _enough_for_batch_statistics(self) -> Self:
+        # Batch normalisation needs two values a channel even at the deepest level, stride 32.
+        if self.batch_size * (self.patch_size // 32) ** 2 < 2:
+            raise ValueError("a batch of one patch of 32 px is too small: enlarge either")
+        return self

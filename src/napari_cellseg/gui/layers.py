@@ -1,0 +1,192 @@
+"""The only place that adds, edits or removes layers."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.components import ViewerModel
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Shapes
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_cellseg.gui.conversion import METADATA_KEY, in_layer_order
+from napari_cellseg.gui.geometry import Box, full_box, placement, spatial_axes
+
+REGION_NAME = "CellSeg region"
+SIGNAL_COLOUR = "#ff9f1c"
+
+Int32Array = npt.NDArray[np.int32]
+
+
+def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
+    """Return the image layers, topmost first."""
+    return [layer for layer in reversed(viewer.layers) if isinstance(layer, ImageLayer)]
+
+
+def active_image(viewer: ViewerModel) -> ImageLayer | None:
+    """Return the image layer to offer first: the active one, else the topmost."""
+    active = viewer.layers.selection.active
+    if isinstance(active, ImageLayer):
+        return active
+    layers = image_layers(viewer)
+    return layers[0] if layers else None
+
+
+def add_result(
+    viewer: ViewerModel,
+    source: ImageLayer,
+    axes: str,
+    box: Box,
+    labels: Int32Array,
+    metadata: Mapping[str, Any],
+) -> LabelsLayer:
+    """Add `labels` as a layer that lies exactly on `box` of `source`, and select it."""
+    layer = LabelsLayer(
+        in_layer_order(labels, spatial_axes(source, axes)),
+        name=f"{source.name} cells",
+        metadata={METADATA_KEY: dict(metadata)},
+        **placement(source, axes, box),
+    )
+    viewer.add_layer(layer)
+    return layer
+
+
+def replace_labels(
+    layer: LabelsLayer, labels: Int32Array, axes: str, metadata: Mapping[str, Any]
+) -> None:
+    """Show the labels of another run in its layer."""
+    layer.metadata[METADATA_KEY] = dict(metadata)
+    replace_data(layer, labels, axes)
+
+
+def replace_data(layer: LabelsLayer, labels: Int32Array, axes: str) -> None:
+    """Show other labels of the same shape, and forget the undo steps that led to the old ones.
+
+    An undo after ``layer.data = new`` would write pixels of the old labels into the new ones.
+    """
+    layer.data = in_layer_order(labels, axes)
+    reset = getattr(layer, "_reset_history", None)
+    if reset is not None:
+        reset()
+
+
+def stroke_in_progress(layer: LabelsLayer) -> bool:
+    """Whether the user is in the middle of a brush stroke, which new data would spoil."""
+    return bool(getattr(layer, "_staged_history", ()))
+
+
+def show_over(
+    viewer: ViewerModel,
+    name: str,
+    below: LabelsLayer,
+    axes: str,
+    box: Box,
+    labels: npt.NDArray[Any],
+    **options: Any,
+) -> LabelsLayer:
+    """Show a passing layer over part `box` of the layer `below`, without taking the focus."""
+    selected = viewer.layers.selection.active
+    layer = LabelsLayer(
+        in_layer_order(labels, axes), name=name, **options, **placement(below, axes, box)
+    )
+    layer.editable = False
+    viewer.layers.insert(viewer.layers.index(below) + 1, layer)
+    if selected is not None:
+        viewer.layers.selection.active = selected
+    return layer
+
+
+def show_preview(
+    viewer: ViewerModel,
+    result: LabelsLayer,
+    axes: str,
+    box: Box,
+    labels: Int32Array,
+    last: LabelsLayer | None,
+) -> LabelsLayer:
+    """Show `labels` in place of part `box` of `result`, in the layer of the `last` preview.
+
+    16-bit numbers: napari uploads those as they are, while it has to colour 32-bit ones itself.
+    """
+    small = np.where(labels > 0, (labels - 1) % 65535 + 1, 0).astype(np.uint16)
+    small = small.reshape(*(1 for _ in axes.replace("C", "")[:-2]), *small.shape)
+    place = placement(result, axes, box)
+    shown = in_layer_order(small, axes)
+    if last is not None and last in viewer.layers and last.data.shape == shown.shape:
+        last.translate = place["translate"]
+        last.data = shown
+        return last
+    if last is not None:
+        remove(viewer, last)
+    result.visible = False
+    return show_over(viewer, f"{result.name} (preview)", result, axes, box, small)
+
+
+def end_preview(viewer: ViewerModel, preview: LabelsLayer, result: LabelsLayer | None) -> None:
+    """Show the result again in place of its preview."""
+    remove(viewer, preview)
+    if result is not None:
+        result.visible = True
+
+
+def show_removed(
+    viewer: ViewerModel, result: LabelsLayer, axes: str, labels: Int32Array, title: str
+) -> LabelsLayer:
+    """Show removed objects over `result` in a signal colour, ready to be clicked."""
+    colours = DirectLabelColormap(color_dict={None: SIGNAL_COLOUR, 0: "transparent"})
+    name = f"Removed: {title}"
+    box = full_box(result, axes)
+    layer = show_over(viewer, name, result, axes, box, labels, colormap=colours, opacity=0.8)
+    viewer.layers.selection.active = layer
+    return layer
+
+
+def remove(viewer: ViewerModel, layer: Any) -> None:
+    """Remove `layer` if it is still there, leaving the selection alone."""
+    if layer not in viewer.layers:
+        return
+    selected = viewer.layers.selection.active
+    # napari collects garbage whenever a layer goes: the window would stand still for 0.3 s to look
+    # through all objects of the process. Those that exist now wait for the next collection.
+    gc.freeze()
+    try:
+        viewer.layers.remove(layer)
+    finally:
+        gc.unfreeze()
+    if selected is not layer and selected in viewer.layers:
+        viewer.layers.selection.active = selected
+
+
+def region_layer(viewer: ViewerModel) -> Shapes | None:
+    """Return the shapes layer that holds the region: the active one, else the topmost drawn on."""
+    active = viewer.layers.selection.active
+    if isinstance(active, Shapes) and len(active.data):
+        return active
+    for layer in reversed(viewer.layers):
+        if isinstance(layer, Shapes) and len(layer.data):
+            return layer
+    return None
+
+
+def start_drawing(viewer: ViewerModel, source: ImageLayer, name: str, mode: str) -> Shapes:
+    """Add a shapes layer over `source`, select it, and start drawing in `mode`."""
+    layer = Shapes(
+        ndim=source.ndim,
+        name=name,
+        edge_color=SIGNAL_COLOUR,
+        face_color="transparent",
+        edge_width=2,
+        scale=source.scale,
+        translate=source.translate,
+        rotate=source.rotate,
+        units=source.units,
+        axis_labels=source.axis_labels,
+    )
+    viewer.add_layer(layer)
+    layer.mode = mode
+    return layer

@@ -1,0 +1,288 @@
+"""The tab Segment: connects its widgets with the session, the workers and the viewer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QGuiApplication, QShowEvent
+
+from napari_cellseg.core.errors import CellsegError
+from napari_cellseg.core.recipe import Recipe
+from napari_cellseg.gui import conversion, layers
+from napari_cellseg.gui.boxes.segment_view import SegmentView
+from napari_cellseg.gui.job_runner import JobRunner
+from napari_cellseg.gui.panel_registry import PANELS, Panel
+from napari_cellseg.gui.preferences import read_preferences
+from napari_cellseg.gui.segment.choices import command_text, why_not
+from napari_cellseg.gui.segment.highlight import RemovedObjects
+from napari_cellseg.gui.segment.live import LiveUpdater
+from napari_cellseg.gui.segment.measure import DiameterLine
+from napari_cellseg.gui.segment.network import NetworkRuns, Request
+from napari_cellseg.gui.segment.result import ResultLayer
+from napari_cellseg.gui.segment.scope import chosen_part
+from napari_cellseg.gui.segment.warm_up import WarmUp
+from napari_cellseg.session.run import Run
+from napari_cellseg.session.session import Session
+
+_WARM_UP_MS = 400  # after the window has drawn itself
+_NOTHING = (
+    "No objects were found: check the channel and the diameter, or lower the foreground threshold."
+)
+
+
+@PANELS.register("segment")
+class SegmentPanel(Panel):
+    """From an image to labels.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer that the tab works in.
+    """
+
+    title = "Segment"
+    place = 0
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._preferences = read_preferences()
+        self._request: Request | None = None
+        self.session = Session()
+        self.runner = JobRunner(self)
+        self.result = ResultLayer(napari_viewer, self)
+        self.network = NetworkRuns(napari_viewer, self.runner, self)
+        self.live = LiveUpdater(napari_viewer, self.session, self.result, self.runner, self)
+        self.removed = RemovedObjects(napari_viewer, self.session, self.result, self)
+        self.line = DiameterLine(napari_viewer, self)
+        self.warm_up = WarmUp(self.runner, self)
+        self.view = SegmentView(napari_viewer)
+        self.setWidget(self.view)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._connect_choices()
+        self._connect_work()
+        self._connect_viewer()
+        self._begin()
+
+    def _connect_choices(self) -> None:
+        view = self.view
+        view.empty.sample_requested.connect(self._open_sample)
+        view.image.changed.connect(self._on_image)
+        view.model.changed.connect(self._on_model)
+        view.model.failed.connect(self.show_failure)
+        view.model.diameter.measure_requested.connect(self._on_measure)
+        self.line.measured.connect(view.model.diameter.set_pixels)
+        view.run.device_changed.connect(self._on_device)
+        view.run.scope_changed.connect(lambda scope: self.session.change(scope=scope))
+        view.run.region_requested.connect(self._on_draw_region)
+        view.live.changed.connect(self._on_post)
+        view.live.highlight_requested.connect(self.removed.show)
+        view.live.failed.connect(self.show_failure)
+        view.copy.clicked.connect(self._on_copy)
+
+    def _connect_work(self) -> None:
+        run = self.view.run
+        run.run_requested.connect(self.run)
+        run.cancel_requested.connect(self._on_cancel)
+        self.network.progressed.connect(run.show_progress)
+        self.network.succeeded.connect(self._on_succeeded)
+        self.network.failed.connect(self.show_failure)
+        self.network.cancelled.connect(run.show_message)
+        self.network.finished.connect(self._on_finished)
+        self.live.updated.connect(self._show_result)
+        self.live.failed.connect(self.show_failure)
+        self.removed.restored.connect(self.live.refresh)
+        self.result.lost.connect(self._on_result_lost)
+        self.warm_up.told.connect(run.show_device_note)
+
+    def _connect_viewer(self) -> None:
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.connect(self._on_layers)
+        for layer in self._viewer.layers:
+            layer.events.name.connect(self._on_layers)
+        self._viewer.layers.selection.events.active.connect(self._on_active)
+
+    def _begin(self) -> None:
+        run = self.view.run
+        run.show_device_note("")
+        run.device.setCurrentIndex(run.device.findData(self._preferences.runtime.device))
+        self.view.model.choose(self._preferences.models.default)
+        self._on_model()
+        self._on_layers()
+        self._show_result(None)
+
+    # What the user chooses
+
+    def _on_layers(self, event: Any = None) -> None:
+        if getattr(event, "type", "") == "inserted":
+            event.value.events.name.connect(self._on_layers)
+        self.view.image.refresh_layers()
+        self.view.show_empty(self.view.image.layer is None)
+        self._follow_state()
+
+    def _on_active(self, event: Any) -> None:
+        if event.value in layers.image_layers(self._viewer) and not self.network.running:
+            self.view.image.choose(event.value)
+
+    def _on_image(self) -> None:
+        image, layer = self.view.image, self.view.image.layer
+        if layer is not None and not image.problem:
+            size = conversion.to_image(layer, image.axes).pixel_size
+            self.view.model.diameter.show_pixel_size(size[0] if size else None)
+        self._take_preparation()
+
+    def _on_model(self) -> None:
+        entry = self.view.model.entry
+        if entry is not None:
+            start = Recipe.for_model(entry.card, entry.name)
+            start = start.replace(tiling=start.tiling.replace(tile=self._preferences.runtime.tile))
+            # Not by name alone: the model of that name may have been trained again.
+            if start != self.session.start:
+                self.session.choose_model(start)
+        self.view.live.show_params(self.session.recipe.post, self.session.start.post)
+        self._take_preparation()
+
+    def _take_preparation(self) -> None:
+        preparation = self.session.recipe.preparation.replace(
+            channels=self.view.image.channels, diameter=self.view.model.diameter.pixels
+        )
+        self.session.change_recipe(preparation=preparation)
+        self._follow_state()
+
+    def _on_device(self, device: str) -> None:
+        self.session.change(device=device)
+        self.warm_up.choose_device(device)
+
+    def _on_post(self, post: Any) -> None:
+        self.session.change_recipe(post=post)
+        self.live.refresh()
+
+    def _on_measure(self) -> None:
+        image = self.view.image
+        if image.layer is not None:
+            self.line.start(image.layer, image.axes)
+
+    def _on_draw_region(self) -> None:
+        layer = self.view.image.layer
+        if layer is not None:
+            layers.start_drawing(self._viewer, layer, layers.REGION_NAME, "add_rectangle")
+
+    def _open_sample(self, name: str) -> None:
+        self._viewer.open_sample("napari-cellseg", name)
+
+    # Running
+
+    def _follow_state(self) -> None:
+        reason = why_not(self.view.image, self.view.model)
+        self.view.run.allow(not reason, reason)
+
+    def run(self) -> None:
+        """Segment what is chosen."""
+        reason = why_not(self.view.image, self.view.model)
+        if reason:
+            self.view.run.show_message(reason)
+            return
+        image, settings = self.view.image, self.session.settings
+        try:
+            part = chosen_part(self._viewer, image.layer, image.axes, settings.scope)
+            self._request = Request(
+                image.layer,
+                image.axes,
+                part,
+                settings.recipe,
+                settings.device,
+                self._preferences.runtime.threads,
+            )
+            self.network.start(self._request)
+        except CellsegError as error:
+            self.show_failure(error)
+            return
+        self.view.run.show_running()
+
+    def run_active_layer(self) -> None:
+        """Choose the selected image and the default model, and run."""
+        active = layers.active_image(self._viewer)
+        if active is not None:
+            self.view.image.choose(active)
+        self.view.model.choose(self._preferences.models.default)
+        self.run()
+
+    def _on_cancel(self) -> None:
+        self.view.run.show_cancelling()
+        self.network.cancel()
+
+    def _on_succeeded(self, request: Request, run: Run) -> None:
+        told = run.record.steps if run.record.objects else (*run.record.steps, _NOTHING)
+        self.view.run.show_message(" ".join(told))
+        if self.session.run is not None and self.result.continues(request):
+            self.live.adopt(run)
+            return
+        self.live.stop()
+        self.removed.hide()
+        self.session.accept(run)
+        self.result.show(run, request)
+        self._show_result(run)
+        if run.recipe.post != self.session.recipe.post:
+            self.live.refresh()
+
+    def _on_finished(self) -> None:
+        self.view.run.show_idle()
+        self._follow_state()
+        self._show_summary()
+
+    def show_failure(self, error: CellsegError) -> None:
+        """Say in the tab and in a notification what went wrong."""
+        self.view.run.show_message(str(error))
+        show_error(str(error))
+
+    # The result
+
+    def _show_result(self, run: Run | None) -> None:
+        self.view.live.show_removed(run.removed_counts() if run is not None else {})
+        self.view.copy.setEnabled(run is not None)
+        self.removed.refresh()
+        self._show_summary()
+
+    def _show_summary(self) -> None:
+        run = self.session.run
+        if run is None or self.network.running:
+            return
+        record = run.record
+        count = f"{record.objects} object" + ("" if record.objects == 1 else "s")
+        locked = f", {len(run.locks.ids)} locked" if run.locks.ids else ""
+        self.view.run.show_status(f"{count}{locked}; {record.seconds:.1f} s on {record.device}.")
+
+    def _on_result_lost(self) -> None:
+        self.live.stop()
+        self.session.accept(None)
+        self._show_result(None)
+        if not self.network.running:
+            self.view.run.show_status("")
+            self.view.run.show_message("")
+
+    def _on_copy(self) -> None:
+        run, request = self.session.run, self._request
+        if run is not None and request is not None:
+            text = command_text(run, request, self.session.start)
+            QGuiApplication.clipboard().setText(text)
+            self.view.run.show_message("The command and its recipe are on the clipboard.")
+
+    # Coming and going
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Load the slow libraries in the background once the window has drawn itself."""
+        super().showEvent(event)
+        if self._preferences.runtime.warm_up:
+            QTimer.singleShot(_WARM_UP_MS, self.warm_up.start)
+
+    def shut_down(self) -> None:
+        """Cancel what runs; nothing is delivered any more."""
+        self.network.cancel("The tab was closed: the run was cancelled.")
+        self.live.stop()
+        self.removed.hide()
+        self.line.stop()
+        self.warm_up.stop()

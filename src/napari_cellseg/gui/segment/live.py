@@ -1,0 +1,134 @@
+"""Live post-processing: the visible part first, the whole behind it, never the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_cellseg.gui import geometry, layers
+from napari_cellseg.gui.job_runner import JobRunner, LatestJob, single_step
+from napari_cellseg.gui.segment.result import ResultLayer
+from napari_cellseg.session.run import Run
+from napari_cellseg.session.session import Session
+
+WHOLE_AT_ONCE = 3_000_000
+"""Images of up to so many pixels are relabelled whole at every move: that is fast enough."""
+SETTLE_MS = 120
+"""A larger image is relabelled whole once the hand has rested for so long."""
+
+
+class LiveUpdater(QObject):
+    """Keeps the result layer in step with the post-processing settings of the session.
+
+    ``updated(Run)`` is emitted after the whole image was relabelled, ``failed(CellsegError)`` when
+    the settings do not fit the maps.
+    """
+
+    updated = Signal(object)
+    failed = Signal(object)
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: Session,
+        result: ResultLayer,
+        runner: JobRunner,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._session = session
+        self._result = result
+        self._preview: LabelsLayer | None = None
+        self._parts = LatestJob(runner, self)
+        self._wholes = LatestJob(runner, self)
+        self._parts.failed.connect(self.failed)
+        self._wholes.failed.connect(self.failed)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self._submit_whole)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an update is under way."""
+        return self._parts.busy or self._wholes.busy or self._settle.isActive()
+
+    def refresh(self) -> None:
+        """Show the result under the present settings."""
+        run = self._session.run
+        if run is None or not self._result.is_ours:
+            return
+        if run.labels.size <= WHOLE_AT_ONCE:
+            self._submit_whole()
+            return
+        self._submit_part(run)
+        self._settle.start(SETTLE_MS)
+
+    def stop(self) -> None:
+        """Forget all updates that are under way."""
+        self._settle.stop()
+        self._parts.clear()
+        self._wholes.clear()
+        self._end_preview()
+
+    def _submit_part(self, run: Run) -> None:
+        layer, post = self._result.layer, self._session.recipe.post
+        axes = self._result.axes
+        box = geometry.view_box(layer, axes, self._viewer.dims.point)
+        index = tuple(box[axis].start for axis in "TZ" if axis in box)
+        work = single_step(lambda: run.part(post, index, (box["Y"], box["X"])))
+        self._parts.submit(work, lambda labels: self._show_part(run, box, labels))
+
+    def _show_part(self, run: Run, box: geometry.Box, labels: Any) -> None:
+        if self._session.run is not run or not self._result.is_ours or not self.busy:
+            return
+        self._preview = layers.show_preview(
+            self._viewer, self._result.layer, self._result.axes, box, labels, self._preview
+        )
+
+    def adopt(self, new: Run) -> None:
+        """Replace the result by a run of the same part, keeping what a person decided."""
+        old = self._session.run
+        if old is None:
+            return
+        edits, edited = self._result.edits, self._result.snapshot()
+        self._wholes.submit(
+            lambda: new.inheriting(old, edited),
+            lambda merged: self._take(old, merged, edits, lambda: self.adopt(new)),
+        )
+
+    def _submit_whole(self) -> None:
+        run, post = self._session.run, self._session.recipe.post
+        if run is None:
+            return
+        edits, edited = self._result.edits, self._result.snapshot()
+        self._wholes.submit(
+            lambda: run.relabelled(post, edited),
+            lambda new: self._take(run, new, edits, self.refresh),
+        )
+
+    def _take(self, old: Run, new: Run, edits: int, again: Callable[[], None]) -> None:
+        """Show `new`, unless the user painted or restored something that it does not know."""
+        layer = self._result.layer
+        if layer is None or not self._result.is_ours:
+            return
+        if layers.stroke_in_progress(layer):
+            QTimer.singleShot(50, lambda: self._take(old, new, edits, again))
+            return
+        if self._session.run is not old or self._result.edits != edits:
+            again()
+            return
+        self._session.accept(new)
+        self._result.update(new)
+        if not self._settle.isActive():
+            self._end_preview()
+        self.updated.emit(new)
+
+    def _end_preview(self) -> None:
+        if self._preview is not None:
+            layers.end_preview(self._viewer, self._preview, self._result.layer)
+            self._preview = None

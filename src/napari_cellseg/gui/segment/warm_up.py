@@ -1,0 +1,68 @@
+"""Load the slow libraries in the background, and find out which device there is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from importlib import import_module
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_cellseg.core.errors import CellsegError
+from napari_cellseg.core.progress import Progress
+from napari_cellseg.gui.job_runner import JobRunner, LatestJob
+
+
+class WarmUp(QObject):
+    """``told(str)`` is emitted with what is being loaded, then with what is known of the device."""
+
+    told = Signal(str)
+
+    def __init__(self, runner: JobRunner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._jobs = LatestJob(runner, self)
+        self._jobs.failed.connect(lambda error: self.told.emit(str(error)))
+        self._device = "auto"
+        self._started = False
+
+    def start(self) -> None:
+        """Load everything once, then describe the device."""
+        if not self._started:
+            self._started = True
+            self.told.emit("Loading the deep-learning library…")
+            self._jobs.submit(load_libraries, lambda _: self._describe())
+
+    def choose_device(self, device: str) -> None:
+        """Describe another device, as soon as the libraries are there."""
+        self._device = device
+        if self._started and not self._jobs.busy:
+            self._describe()
+
+    def stop(self) -> None:
+        """Forget what is under way."""
+        self._jobs.clear()
+
+    def _describe(self) -> None:
+        device = self._device
+        self._jobs.submit(lambda: describe_device(device), self.told.emit)
+
+
+def load_libraries() -> Generator[Progress, None, None]:
+    """Import torch and what stands on it, and get the compiled loops ready (in a worker)."""
+    yield Progress("Loading the deep-learning library")
+    import_module("napari_cellseg.core.workflows.segment")
+    yield Progress("Preparing the live controls")
+    import_module("napari_cellseg.core.postprocess.postprocessor").warm_up()
+
+
+def describe_device(requested: str) -> Generator[Progress, None, str]:
+    """Say which device would be used, why, and how much memory it has (in a worker)."""
+    yield Progress("Looking for a GPU")
+    from napari_cellseg.core.device import choose_device, free_memory
+
+    try:
+        choice = choose_device(requested)
+    except CellsegError as error:
+        return str(error)
+    free = free_memory(choice.device)
+    memory = f", {free / 2**30:.1f} GB free" if free else ""
+    return f"{choice.device}: {choice.reason}{memory}."

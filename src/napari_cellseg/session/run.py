@@ -1,0 +1,158 @@
+"""The last result and what it takes to change it without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cellseg.core.arrays import Image, Labels
+from napari_cellseg.core.postprocess.params import PostParams
+from napari_cellseg.core.postprocess.removed import Removed
+from napari_cellseg.core.progress import Progress
+from napari_cellseg.core.provenance import RunRecord
+from napari_cellseg.core.recipe import Recipe
+from napari_cellseg.session.locks import Int32Array, Locks, keep_inside
+from napari_cellseg.session.planes import Index, Planes, RemovedByPlane
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A result: everything is frozen; a change makes another one.
+
+    Attributes
+    ----------
+    image
+        What was segmented.
+    recipe
+        What `labels` were made with.
+    record
+        What is told about the run in the layer's metadata.
+    planes
+        The kept maps, ready for other settings.
+    labels
+        int32 (T?, Z?, Y, X) as last put on screen; never written to.
+    removed
+        What each rule took away.
+    locks
+        What a person decided.
+    mask
+        True (Y, X) inside the drawn region; None if there is none.
+    """
+
+    image: Image
+    recipe: Recipe
+    record: RunRecord
+    planes: Planes
+    labels: Int32Array
+    removed: RemovedByPlane
+    locks: Locks
+    mask: npt.NDArray[np.bool_] | None = None
+
+    def relabelled(
+        self, post: PostParams, edited: Int32Array | None = None
+    ) -> Generator[Progress, None, Run]:
+        """Return the run under other post-processing settings; the network is not needed.
+
+        Parameters
+        ----------
+        post
+            The settings.
+        edited
+            A copy of the labels as a person left them, None if they were not touched since.
+        """
+        locks = self.locks if edited is None else self.locks.after_edit(self.labels, edited)
+        predicted, removed = yield from self.planes.all_planes(post)
+        labels = locks.flow_around(keep_inside(predicted, self.mask))
+        if not labels.flags.c_contiguous:
+            labels = np.ascontiguousarray(labels)
+        recipe = self.recipe.replace(post=post)
+        run = replace(self, recipe=recipe, labels=labels, removed=removed, locks=locks)
+        return replace(run, record=run.new_record())
+
+    def new_record(self) -> RunRecord:
+        """Return the record with what post-processing and edits changed in it."""
+        seen = np.zeros(int(self.labels.max(initial=0)) + 1, dtype=bool)
+        seen[self.labels.reshape(-1)] = True
+        return self.record.replace(
+            recipe=self.recipe.model_dump(mode="json"),
+            objects=int(seen[1:].sum()),
+            removed=self.removed_counts(),
+        )
+
+    def inheriting(self, old: Run, edited: Int32Array | None) -> Generator[Progress, None, Run]:
+        """Return this run with what a person decided about `old`, a run of the same part."""
+        locks = old.locks if edited is None else old.locks.after_edit(old.labels, edited)
+        return (yield from self.with_locks(locks).relabelled(self.recipe.post))
+
+    def part(self, post: PostParams, index: Index, region: tuple[slice, slice]) -> Int32Array:
+        """Return the labels of a region of one plane, to be seen before the whole is ready."""
+        labels = self.planes.part(post, index, region)
+        box = (*(slice(i, i + 1) for i in index), *region)
+        locks = self.locks.crop(self.labels.shape, box)
+        mask = None if self.mask is None else self.mask[region]
+        return locks.flow_around(keep_inside(labels, mask))
+
+    def with_locks(self, locks: Locks) -> Run:
+        """Return the run with other locks; its labels follow with the next `relabelled`."""
+        return replace(self, locks=locks)
+
+    def as_labels(self) -> Labels:
+        """Return the labels with axes and pixel size, as they were last put on screen."""
+        image = self.image
+        axes = image.leading_axes + "YX"
+        name = f"{image.name} labels"
+        return Labels(self.labels, axes, image.pixel_size, image.z_step, name)
+
+    def still_removed(self, rule: str) -> Mapping[Index, Removed]:
+        """Return what `rule` took away and nobody brought back, by plane."""
+        found = {}
+        for index, rules in self.removed.items():
+            gone = rules.get(rule)
+            if gone is not None and gone.count:
+                found[index] = _without(gone, self._decided(index))
+        return {index: gone for index, gone in found.items() if gone.count}
+
+    def removed_counts(self) -> dict[str, int]:
+        """Return how many objects each rule took away, without those that were brought back."""
+        rules = {rule for plane in self.removed.values() for rule in plane}
+        return {
+            rule: sum(gone.count for gone in self.still_removed(rule).values())
+            for rule in sorted(rules)
+        }
+
+    def restored(self, rule: str, index: Index, y: int, x: int) -> Run | None:
+        """Return the run with the removed object at a pixel brought back and locked.
+
+        None if `rule` removed nothing there.
+        """
+        gone = self.still_removed(rule).get(index)
+        which = None if gone is None else gone.at(y, x)
+        if gone is None or which is None:
+            return None
+        rows, columns = gone.coordinates(which)
+        plane = tuple(np.full(rows.size, i) for i in index)
+        positions = np.ravel_multi_index((*plane, rows, columns), self.labels.shape)
+        label = max(int(self.labels.max(initial=0)), *self.locks.ids, 0) + 1
+        return self.with_locks(self.locks.with_object(positions.astype(np.int64), label))
+
+    def _decided(self, index: Index) -> npt.NDArray[np.int64]:
+        """Return the locked positions of a plane, as positions in that plane."""
+        extent = self.labels.shape[-2] * self.labels.shape[-1]
+        lead = self.labels.shape[:-2]
+        first = int(np.ravel_multi_index(index, lead)) * extent if lead else 0
+        low, high = np.searchsorted(self.locks.positions, [first, first + extent])
+        return self.locks.positions[low:high] - first
+
+
+def _without(gone: Removed, decided: npt.NDArray[np.int64]) -> Removed:
+    """Leave out the objects that lie on decided pixels by more than half."""
+    if not decided.size:
+        return gone
+    owner = np.repeat(np.arange(gone.count), gone.areas)
+    covered = np.bincount(owner[np.isin(gone.pixels, decided)], minlength=gone.count)
+    kept = covered * 2 <= gone.areas
+    bounds = np.concatenate([[0], np.cumsum(gone.areas[kept])])
+    return Removed(gone.rule, gone.shape, gone.pixels[kept[owner]], bounds)

@@ -1,0 +1,200 @@
+"""Training: learns, repeats, resumes, stops, and leaves a bundle that works."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from safetensors import safe_open
+
+pytest.importorskip("torch")
+
+from napari_cellseg.core._torch import torch
+from napari_cellseg.core.data.patches import PatchSampler
+from napari_cellseg.core.errors import DataError, OutputError, SettingsError, TrainingError
+from napari_cellseg.core.models.registry import MODELS
+from napari_cellseg.core.progress import finish
+from napari_cellseg.core.training.config import TrainConfig
+from napari_cellseg.core.workflows.train import split_pairs, train
+from napari_cellseg.core.zoo.bundle import load_bundle
+
+TINY = TrainConfig(
+    model_params={"width": 0.1}, patch_size=32, batch_size=2, steps=4, epoch_steps=2, seed=3
+)
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "disks"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    yy, xx = np.mgrid[:48, :48]
+    for k in range(4):
+        labels = np.zeros((48, 48), np.uint16)
+        for n, (y, x) in enumerate([(12, 12 + k), (34, 14), (20, 36)], 1):
+            labels[(yy - y) ** 2 + (xx - x) ** 2 < 60] = n
+        image = (labels > 0) * 180 + np.random.default_rng(k).integers(0, 40, labels.shape)
+        tifffile.imwrite(folder / "images" / f"{k}.tif", image.astype(np.uint8))
+        tifffile.imwrite(folder / "labels" / f"{k}.tif", labels)
+    (folder / "split.json").write_text(json.dumps({"train": ["0", "1", "2"], "val": ["3"]}))
+    return folder
+
+
+def weights(path):
+    return load_bundle(path).network.state_dict()
+
+
+def stop_after_one_step(run):
+    while next(run).stage != "Training":
+        pass
+    run.close()
+
+
+def same(one, two):
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_run_leaves_a_bundle_and_its_history(data, tmp_path):
+    steps = []
+    run = train(TINY, [data], tmp_path / "out", device="cpu")
+    while True:
+        try:
+            steps.append(next(run))
+        except StopIteration as stop:
+            result = stop.value
+            break
+    assert [p.done for p in steps if p.stage == "Training"] == [1, 2, 2, 3, 4, 4]
+    model = load_bundle(result.folder)
+    assert model.card.architecture == "attention-unet"
+    assert model.card.channels == ("gray",)
+    assert model.card.seed == 3
+    assert TrainConfig.parse(model.card.recipe) == TINY
+    assert model.card.data[0].images == 3
+    low, high = model.card.diameter_range
+    assert model.card.object_diameter == pytest.approx(15.5, abs=0.5)
+    assert low < model.card.object_diameter < high
+    with (tmp_path / "out.run" / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [2, 4]
+    assert "ap50_disks" in rows[0]
+    assert result.best in result.history
+
+
+def test_the_same_seed_gives_the_same_weights(data, tmp_path):
+    finish(train(TINY, [data], tmp_path / "a", device="cpu"))
+    finish(train(TINY, [data], tmp_path / "b", device="cpu"))
+    finish(train(TINY.replace(seed=4), [data], tmp_path / "c", device="cpu"))
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
+    config = TINY.replace(steps=6, epoch_steps=3)
+    whole = finish(train(config, [data], tmp_path / "whole", device="cpu"))
+    part = train(config, [data], tmp_path / "part", device="cpu")
+    for progress in part:
+        if progress.done == 3 and "ap50" in progress.metrics:
+            break
+    part.close()
+    assert not (tmp_path / "part").exists()
+    resumed = finish(train(config, [data], tmp_path / "part", resume=True, device="cpu"))
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "part"))
+    strip = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.history]
+    assert strip == [{k: v for k, v in row.items() if k != "seconds"} for row in resumed.history]
+
+
+def test_resuming_other_settings_or_nothing_is_refused(data, tmp_path):
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        finish(train(TINY, [data], tmp_path / "out", resume=True, device="cpu"))
+    run = train(TINY, [data], tmp_path / "out", device="cpu")
+    stop_after_one_step(run)
+    other = TINY.replace(batch_size=3)
+    with pytest.raises(TrainingError, match="batch_size"):
+        finish(train(other, [data], tmp_path / "out", resume=True, device="cpu"))
+    (tmp_path / "out.run" / "last.safetensors").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match="damaged"):
+        finish(train(TINY, [data], tmp_path / "out", resume=True, device="cpu"))
+
+
+def test_nothing_is_overwritten(data, tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError, match="exists already"):
+        finish(train(TINY, [data], tmp_path / "out", device="cpu"))
+    run = train(TINY, [data], tmp_path / "new", device="cpu")
+    stop_after_one_step(run)
+    with pytest.raises(OutputError, match="unfinished run"):
+        finish(train(TINY, [data], tmp_path / "new", device="cpu"))
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change(data, tmp_path, monkeypatch):
+    batch = PatchSampler.batch
+
+    def poisoned(self, number, size):
+        image, targets = batch(self, number, size)
+        return image * (torch.nan if number == 3 else 1), targets
+
+    monkeypatch.setattr(PatchSampler, "batch", poisoned)
+    with pytest.raises(TrainingError, match="at step 3"):
+        finish(train(TINY, [data], tmp_path / "out", device="cpu"))
+    with safe_open(tmp_path / "out.run" / "last.safetensors", "pt") as state:
+        assert json.loads(state.metadata()["counters"])["step"] == 3
+        weights = {n: state.get_tensor(n) for n in state.keys() if ".num_batches" not in n}  # noqa: SIM118
+    assert all(torch.isfinite(v.float()).all() for n, v in weights.items() if "running" not in n)
+
+
+def test_the_split_is_followed_or_made(data):
+    names = lambda pairs: [p.name for p in pairs]  # noqa: E731
+    fixed = split_pairs([data], TINY)
+    assert (names(fixed[0]), names(fixed[1])) == (["0", "1", "2"], ["3"])
+    kept = split_pairs([data], TINY.replace(holdout=0.3))
+    assert sorted(names(kept[0]) + names(kept[1])) == ["0", "1", "2"]  # 'val' stays untouched
+    assert len(kept[1]) == 1
+    (data / "split.json").unlink()
+    made = split_pairs([data], TINY)
+    assert sorted(names(made[0]) + names(made[1])) == ["0", "1", "2", "3"]
+    assert len(made[1]) == 1
+
+
+def test_a_single_image_is_not_enough(data):
+    (data / "split.json").write_text(json.dumps({"train": ["0"], "val": []}))
+    with pytest.raises(DataError):
+        split_pairs([data], TINY.replace(holdout=0.5))
+
+
+def test_early_stopping(data, tmp_path):
+    config = TINY.replace(steps=40, epoch_steps=1, patience=2)
+    result = finish(train(config, [data], tmp_path / "out", device="cpu"))
+    best = result.history.index(result.best)
+    assert len(result.history) == min(best + 1 + 2, 40) or len(result.history) == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS.names())
+def test_each_model_learns_two_real_patches_by_heart(name, shared_data, tmp_path):
+    """AP@0.5 of at least 0.95 on what it was trained on: the whole chain can learn."""
+    import shutil
+
+    source, folder = shared_data / "nuclei_bbbc039", tmp_path / "two"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+        for path in sorted((source / kind).iterdir())[:2]:
+            crop = tifffile.imread(path)[:256, :256] if path.suffix == ".tif" else None
+            if crop is None:
+                shutil.copy(path, folder / kind / path.name)
+            else:
+                tifffile.imwrite(folder / kind / path.name, crop)
+    stems = [p.stem for p in sorted((folder / "images").iterdir())]
+    (folder / "split.json").write_text(json.dumps({"train": stems, "val": stems}))
+    config = TINY.replace(
+        model_params={"width": "small"}, patch_size=128, batch_size=4, steps=400,
+        epoch_steps=200, ema=0.9, learning_rate=2e-3,
+    )  # fmt: skip
+    result = finish(train(config, [folder], tmp_path / "out", device="cpu"))
+    assert result.best["ap50"] >= 0.95
+
+
+def test_a_batch_too_small_to_normalise_is_refused():
+    with pytest.raises(SettingsError, match="too small"):
+        TINY.replace(batch_size=1)
+    assert TINY.replace(batch_size=1, patch_size=64).batch_size == 1

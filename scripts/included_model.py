@@ -5,8 +5,8 @@
 RUN/nuclei is what ``napari-cellseg train`` left, with RUN/nuclei.run beside it. Its settings of
 post-processing are chosen on images of the training part: those that the run held out, and half
 of the others. The scores on the card are those of the untouched ``val`` parts, with these settings.
-The finished bundle replaces the one in the package; recipe, history, curve and scores go to
-training/nuclei/.
+The finished bundle, with a self-test on a sample image, replaces the one in the package; recipe,
+history, curve and scores go to training/nuclei/.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from napari_cellseg.core.postprocess.postprocessor import PostProcessor, warm_up
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.reading import read_image, read_labels
 from napari_cellseg.core.recipe import Recipe
+from napari_cellseg.core.samples import load_sample
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.workflows.evaluate import evaluate
 from napari_cellseg.core.workflows.segment import segment
 from napari_cellseg.core.workflows.train import split_pairs
 from napari_cellseg.core.zoo.bundle import Model, load_bundle, save_bundle
 from napari_cellseg.core.zoo.card import Card, DataSource
+from napari_cellseg.core.zoo.self_test import add_self_test
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "src" / "napari_cellseg" / "core" / "zoo" / "bundles" / "nuclei"
@@ -41,7 +43,7 @@ RECORD = ROOT / "training" / "nuclei"
 
 GRID: dict[str, tuple[float, ...]] = {
     "foreground_threshold": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
-    "contour_threshold": (0.1, 0.15, 0.2, 0.3, 0.5),
+    "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "contour_gap": (0, 2, 3, 4, 5),
     "opening": (0, 1, 2, 3),
     "min_area": (16, 20, 24),
@@ -148,6 +150,7 @@ def main(bundle: Path, folders: list[Path]) -> None:
         for name, values in groups.items()
     }
     save_bundle(BUNDLE, model.network, card.replace(scores=scores))
+    add_self_test(BUNDLE, np.asarray(load_sample().data))  # public domain
     RECORD.mkdir(parents=True, exist_ok=True)
     recipe = json.dumps(card.recipe, indent=2) + "\n"
     (RECORD / "recipe.json").write_text(recipe, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Segment, train and evaluate from Python, without a viewer.
+"""Segment, train, evaluate and compare from Python, without a viewer.
 
 Examples
 --------
@@ -22,6 +22,7 @@ from napari_cellseg.core.reading import image_from_array, read_image, read_label
 from napari_cellseg.core.recipe import Recipe
 
 if TYPE_CHECKING:
+    from napari_cellseg.core.comparison.result import Comparison
     from napari_cellseg.core.evaluation import Evaluation
     from napari_cellseg.core.workflows.segment import Segmentation
     from napari_cellseg.core.workflows.train import TrainResult
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "choose_recipe",
+    "compare",
     "evaluate",
     "read_image",
     "read_labels",
@@ -123,6 +125,7 @@ def train(
     data: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
+    unlabelled: str | Path | Sequence[str | Path] = (),
     resume: bool = False,
     device: str = "auto",
     progress: ProgressCallback | None = None,
@@ -137,12 +140,15 @@ def train(
         ``split.json`` lists ``train`` and ``val``.
     output
         Folder of the new model.
+    unlabelled
+        Images without labels, or folders of them, for a ``teacher``.
     resume
         Go on with an interrupted run.
     device, progress
         As of `segment`.
     **settings
-        Fields of `napari_cellseg.core.training.config.TrainConfig`, such as ``minutes=30``.
+        Fields of `napari_cellseg.core.training.config.TrainConfig`, such as ``minutes=30``, or
+        ``recipe="haru-net"`` for the settings of a paper, which the others change.
 
     Returns
     -------
@@ -162,11 +168,17 @@ def train(
     --------
     >>> api.train("my_data", "my_model", minutes=30)  # doctest: +SKIP
     """
-    from napari_cellseg.core.training.config import TrainConfig
+    from napari_cellseg.core.training.recipes import configure
     from napari_cellseg.core.workflows.train import train as workflow
 
-    config = TrainConfig.parse(settings)
-    run = workflow(config, _folders(data), Path(output), resume=resume, device=device)
+    run = workflow(
+        configure(settings),
+        _folders(data),
+        Path(output),
+        unlabelled=_folders(unlabelled),
+        resume=resume,
+        device=device,
+    )
     return _run(run, progress)
 
 
@@ -215,6 +227,47 @@ def evaluate(
         return _run(workflows.evaluate_labels(Path(labels), _folders(data), part=part), progress)
     run = workflows.evaluate(choose_recipe(recipe, model), _folders(data), part=part, device=device)
     return _run(run, progress)
+
+
+def compare(
+    data: str | Path | Sequence[str | Path],
+    models: Sequence[str | Path],
+    *,
+    part: str | None = "val",
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+) -> Comparison:
+    """Score, time and measure several models on the same labelled images.
+
+    Parameters
+    ----------
+    data, part
+        As of `evaluate`.
+    models
+        Names or folders of models; each runs with its card's settings.
+    device, progress
+        As of `segment`.
+
+    Returns
+    -------
+    Comparison
+        One row a model (``table()``, ``to_csv()``, ``to_svg()``, ``save(folder)``); images that
+        could not be used are named in ``skipped`` and in each model's ``unreadable``.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to compare on.
+    ModelError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> print(api.compare("my_data", ["nuclei", "my_model"]).table())  # doctest: +SKIP
+    """
+    from napari_cellseg.core.workflows.compare import compare as workflow
+
+    return _run(workflow(models, _folders(data), part=part, device=device), progress)
 
 
 def choose_recipe(

@@ -1,6 +1,7 @@
 """The command line: images and folders in, labels and recipes out, words where it fails."""
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.reading import read_image, read_labels
 from napari_cellseg.core.recipe import Recipe
+from napari_cellseg.core.zoo.self_test import add_self_test
 from napari_cellseg.core.zoo.store import list_models
 
 
@@ -346,8 +348,47 @@ class TestModels:
         assert "bright" in [one["name"] for one in json.loads(run("models", "--json")[1])]
 
     def test_show_what(self, run):
-        assert run("models", "show")[0] == 2
+        for action in ("show", "install", "export", "remove"):
+            assert run("models", action)[0] == 2
         assert run("models", "show", "unknown")[0] == 1
+
+    def test_check(self, run, bright_model, cellseg_home):
+        assert "it has no self-test" in run("models", "show", bright_model, "--check")[2]
+        folder = cellseg_home / "models/bright"
+        add_self_test(folder, squares())
+        status, said, told = run("models", "show", bright_model, "--check", "--device", "cpu")
+        assert status == 0
+        assert "Self-test: yes" in said
+        assert "self-test right on cpu (mean difference 0.0000" in told
+        assert "weights intact, self-test right" in run("doctor")[1]
+        (folder / "self_test.safetensors").unlink()
+        assert run("models", "show", bright_model, "--check")[0] == 1
+        status, said, _ = run("doctor")
+        assert status == 1
+        assert "self-test of the model 'bright' is missing" in said
+
+    def test_from_hand_to_hand(self, run, bright_model, tmp_path, images):
+        status, said, _ = run("models", "export", bright_model, "-o", tmp_path)
+        assert (status, said.strip()) == (0, str(tmp_path / "bright.zip"))
+        assert run("models", "export", bright_model, "-o", tmp_path)[0] == 1
+        assert run("models", "export", bright_model, "-o", tmp_path, "--replace")[0] == 0
+        assert run("models", "install", said.strip())[0] == 1, "the name is taken"
+        assert run("models", "remove", bright_model)[0] == 0
+        assert run("models", "show", bright_model)[0] == 1
+        digest = hashlib.sha256((tmp_path / "bright.zip").read_bytes()).hexdigest()
+        arguments = ("models", "install", tmp_path / "bright.zip", "--sha256", digest)
+        assert run(*arguments[:-1], "0" * 64)[0] == 1
+        assert run(*arguments, "--name", "given")[0] == 0
+        assert "given" in run("models")[1]
+        for model in ("given", tmp_path / "bright.zip"):
+            out = tmp_path / f"out {Path(model).stem}"
+            assert run("segment", images / "field5.tif", "--model", model, "-o", out)[0] == 0
+            assert read_labels(out / "field5_labels.tif").data.max() == 5
+
+    def test_options_of_another_action(self, run, bright_model):
+        status, _, told = run("models", "show", bright_model, "--replace")
+        assert status == 2
+        assert "goes with 'models install or export' only" in told
 
 
 class TestDoctor:
@@ -382,8 +423,9 @@ class TestTrain:
 
         seen = {}
 
-        def train(config, folders, output, *, resume, device):
+        def train(config, folders, output, *, unlabelled, resume, device):
             seen.update(config=config, folders=folders, output=output, resume=resume)
+            seen["unlabelled"] = unlabelled
             yield Progress("Training", 1, 2, metrics={"loss": 0.5})
             return module.TrainResult(output, ({"ap50": 0.9},), {"ap50": 0.9})
 
@@ -393,7 +435,8 @@ class TestTrain:
             *("train", "--data", tmp_path / "a", tmp_path / "b", "--data", tmp_path / "c"),
             *("-o", tmp_path / "mine", "--model", "attention-unet", "--minutes", "2.5"),
             *("--steps", "7", "--set", "model_params.width=small", "--resume"),
-            *("--set", "normalization.high=99"),
+            *("--set", "normalization.high=99", "--recipe", "unetpp-attention"),
+            *("--unlabelled", tmp_path / "u", "--set", "augment.noise=0.5"),
         )
         assert status == 0, complaints
         assert "ap50 0.9" in said
@@ -401,6 +444,11 @@ class TestTrain:
         config = seen["config"]
         assert (config.minutes, config.steps, config.normalization.high) == (2.5, 7, 99)
         assert config.model_params == {"width": "small"}
+        # the recipe's, but for what is given beside it
+        assert (config.learning_rate, config.post) == (1e-4, {"closing": 2})
+        assert (config.augment.noise, config.augment.blur) == (0.5, 0.0)
+        assert (config.model, config.loss) == ("attention-unet", "dice-focal")
+        assert seen["unlabelled"] == [tmp_path / "u"]
         assert [path.name for path in seen["folders"]] == ["a", "b", "c"]
         assert seen["resume"]
 
@@ -426,6 +474,7 @@ class TestTrain:
             (["--steps", "0"], "steps"),
             (["--set", "augment.nonsense=1"], "nonsense"),
             (["--set", "steps.more=1"], "steps"),
+            (["--recipe", "haru-nett"], "Did you mean 'haru-net'"),
         ],
     )
     def test_wrong_settings(self, run, tmp_path, option, words):

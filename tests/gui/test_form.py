@@ -7,6 +7,7 @@ from pydantic import Field
 
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.postprocess.params import PostParams
+from napari_cellseg.gui.boxes.live import LiveBox
 from napari_cellseg.gui.form import Form, make_control
 
 
@@ -107,3 +108,29 @@ def test_every_post_processing_setting_has_a_control():
 
 def test_a_tuple_has_no_control(qtbot):
     assert make_control(Example.model_fields["several"]) is None
+
+
+def test_fields_can_be_hidden_without_losing_their_values(form):
+    form.set_params(Example(kind="long", count=2))
+    form.hide_fields({"count", "strength"})
+    assert form.controls["count"].isHidden()
+    assert form.controls["strength"].isHidden()
+    assert not form.controls["level"].isHidden()
+    assert form.params.count == 2
+    form.hide_fields(())
+    assert not form.controls["count"].isHidden()
+    assert not form.controls["strength"].isHidden()
+
+
+def test_live_settings_are_those_of_what_the_model_predicts(qtbot):
+    box = LiveBox()
+    qtbot.addWidget(box)
+    controls = box.form.controls
+    assert controls["score_threshold"].isHidden()
+    assert not controls["foreground_threshold"].isHidden()
+    box.show_source("instances")
+    assert not controls["score_threshold"].isHidden()
+    assert not controls["mask_threshold"].isHidden()
+    assert controls["foreground_threshold"].isHidden()
+    assert controls["split"].isHidden()
+    assert not controls["min_area"].isHidden()

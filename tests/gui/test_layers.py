@@ -1,11 +1,15 @@
 """Layers become images and labels become layers, each in its place."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
+from napari.layers._source import layer_source
 
 from napari_cellseg.core.errors import ImageError
 from napari_cellseg.gui import conversion, geometry, layers
@@ -184,3 +188,48 @@ def test_showing_something_in_passing_leaves_the_selection_alone():
     layers.end_preview(viewer, preview, result)
     assert preview not in viewer.layers
     assert result.visible
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Open a TIFF as napari's own reader does: pixels and path, but no names of axes."""
+    viewer = ViewerModel()
+
+    def open_tiff(shape, axes, name="movie.ome.tif", **options):
+        path = tmp_path / name
+        metadata = {"axes": axes} if axes else None
+        tifffile.imwrite(path, np.zeros(shape, np.uint8), metadata=metadata, **options)
+        with layer_source(path=str(path)):
+            return viewer.add_image(np.zeros(shape, np.uint8))
+
+    return open_tiff
+
+
+def test_axes_that_napari_does_not_pass_on_are_read_from_the_file(opened):
+    guess = conversion.guess_layer_axes(opened((7, 20, 30), "TYX"))
+    assert (guess.axes, guess.ambiguous) == ("TYX", False)
+
+
+def test_imagej_files_name_their_axes_too(opened):
+    layer = opened((5, 2, 20, 30), "TCYX", "movie.tif", imagej=True)
+    assert conversion.guess_layer_axes(layer).axes == "TCYX"
+
+
+def test_names_on_the_layer_come_before_those_in_the_file(opened):
+    layer = opened((7, 20, 30), "TYX")
+    layer.axis_labels = ("z", "y", "x")
+    assert conversion.guess_layer_axes(layer).axes == "ZYX"
+
+
+@pytest.mark.parametrize("damage", ["silent", "gone", "torn", "reshaped"])
+def test_a_file_that_does_not_help_leaves_the_guess(opened, damage):
+    layer = opened((7, 20, 30), None if damage == "silent" else "TYX", "movie.tif")
+    path = Path(layer.source.path)
+    if damage == "gone":
+        path.unlink()
+    elif damage == "torn":
+        path.write_bytes(path.read_bytes()[:6])
+    elif damage == "reshaped":
+        layer.data = np.zeros((8, 20, 30), np.uint8)
+    guess = conversion.guess_layer_axes(layer)
+    assert (guess.axes, guess.ambiguous) == ("ZYX", True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import threading
 import time
 
@@ -189,6 +190,26 @@ def test_a_removed_object_is_highlighted_and_brought_back_by_a_click(tab):
     np.testing.assert_array_equal(tab.labels == label, restored)
     live.rules["min_area"].click()
     assert shown not in tab.viewer.layers
+
+
+def test_removed_objects_on_other_planes_are_gone_to(tab):
+    """Of six planes only the third and the last hold a small object."""
+    stack = np.stack([discs((60, 60), seed=1)] * 6)
+    stack[stack > 100] = 0
+    stack[:, 10:40, 10:40] = 200
+    stack[[2, 5], 48:54, 48:54] = 200
+    tab.viewer.add_image(stack, axis_labels=("t", "y", "x"), scale=(4, 1, 1), translate=(8, 0, 0))
+    tab.viewer.dims.set_point(0, 8 + 4 * 1)
+    tab.run()
+    tab.move("min_area", 100)
+    assert set(tab.panel.session.run.still_removed("min_area")) == {(2,), (5,)}
+    button = tab.panel.view.live.rules["min_area"]
+    button.click()
+    assert tab.viewer.dims.point[0] == 8 + 4 * 2
+    button.click()
+    tab.viewer.dims.set_point(0, 8 + 4 * 5)
+    button.click()
+    assert tab.viewer.dims.point[0] == 8 + 4 * 5, "it shows some already"
 
 
 def test_cancel_leaves_nothing(tab, slow):
@@ -522,6 +543,28 @@ def test_a_long_model_title_is_shortened_and_told_in_full(tab, monkeypatch):
 def test_a_folder_that_is_no_model_is_refused(tab, tmp_path):
     tab.panel.view.model.open_model(tmp_path)
     assert "card.json" in tab.panel.view.run.message.text()
+
+
+@pytest.mark.parametrize("kind", ["zip", "card.json"])
+def test_a_model_from_elsewhere_is_opened_from_its_zip_or_its_card(
+    tab, tmp_path, monkeypatch, kind
+):
+    from napari_cellseg.core.zoo.export import export_model
+    from napari_cellseg.core.zoo.store import find_model
+    from napari_cellseg.gui.boxes import model as module
+
+    path = export_model("valleys", tmp_path / "given.zip")
+    if kind != "zip":
+        path = shutil.copytree(find_model("valleys").folder, tmp_path / "given") / kind
+    monkeypatch.setattr(
+        module.QFileDialog, "getOpenFileName", lambda *args, **kwargs: (str(path), "")
+    )
+    box = tab.panel.view.model
+    box.combo.activated.emit(box.combo.findText("From file…"))
+    assert box.entry.group == "file"
+    tab.viewer.add_image(discs())
+    tab.run()
+    assert tab.labels.max() > 10
 
 
 def test_diameter_in_pixels_and_micrometres(tab):

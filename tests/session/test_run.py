@@ -5,6 +5,7 @@ import pytest
 
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.inference.prediction import Prediction
+from napari_cellseg.core.postprocess.instances import Instances
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.stack import postprocess_stack
 from napari_cellseg.core.progress import finish
@@ -30,7 +31,7 @@ def prediction(shape=(60, 80), seed=0):
 
 
 def make_run(predicted, mask=None):
-    shape = predicted.maps["foreground"].shape
+    shape = predicted.shape
     image = Image(np.zeros(shape, np.uint8), "TZYX"[4 - len(shape) :], pixel_size=(0.5, 0.5))
     recipe = Recipe()
     record = RunRecord.of(image, recipe, device="cpu", objects=0, seconds=1.0, started="now")
@@ -52,6 +53,25 @@ def test_labels_are_those_of_the_workflow(shape):
         assert again.record.objects == whole.count
         assert again.recipe.post == post
         assert again.record.recipe["post"] == post.model_dump(mode="json")
+
+
+def test_objects_found_one_by_one_follow_the_settings_too():
+    boxes = np.float32([[2, 2, 12, 12], [2, 8, 12, 20], [30, 30, 36, 36]])
+    masks = np.full((3, 8, 8), 255, np.uint8)
+    found = Instances.of((60, 80), boxes, np.float32([0.9, 0.8, 0.6]), masks)
+    predicted = Prediction({}, "YX", instances={(): found})
+    run = make_run(predicted)
+    assert run.planes.shape == (60, 80)
+    for post, count in ((PostParams(), 3), (PostParams(score_threshold=0.7), 2)):
+        again = finish(run.relabelled(post))
+        assert again.labels.max() == again.record.objects == count
+        region = (slice(0, 14), slice(0, 24))
+        part = run.part(post, (), region)
+        np.testing.assert_array_equal(part > 0, again.labels[region] > 0)
+    hidden = finish(run.relabelled(PostParams(min_visible=0.9)))
+    assert hidden.removed_counts()["min_visible"] == 1
+    restored = hidden.restored("min_visible", (), 5, 15)
+    assert finish(restored.relabelled(PostParams(min_visible=0.9))).labels[5, 15] > 0
 
 
 def test_planes_beyond_the_kept_ones_are_worked_out_again(monkeypatch):

@@ -1,4 +1,4 @@
-"""The command line: napari-cellseg segment | train | evaluate | models | doctor | demo."""
+"""The command line: napari-cellseg and one word for what to do, such as segment or train."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ COMMANDS = {
     "segment": "find the cells in images and write label images",
     "train": "train a model on labelled images",
     "evaluate": "score a model, or labels made elsewhere, against true labels",
-    "models": "list the installed models, or show one",
+    "compare": "score, time and measure several models on the same labelled images",
+    "models": "list, show, check, install, export or remove models",
     "doctor": "say what is installed, which device is used and why, and what is wrong",
     "demo": "open napari with a sample image and segment it",
 }

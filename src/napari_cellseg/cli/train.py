@@ -16,7 +16,13 @@ from napari_cellseg.core.errors import SettingsError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's options; one flag for each plain field of the training settings."""
     from napari_cellseg.core.training.config import TrainConfig
+    from napari_cellseg.core.training.recipes import RECIPES
 
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    width = max(map(len, RECIPES))
+    parser.epilog = "recipes, whose settings the other options change:\n" + "\n".join(
+        f"  {name:{width}}  {recipe.title}" for name, recipe in RECIPES.items()
+    )
     parser.add_argument(
         "--data",
         nargs="+",
@@ -34,11 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BUNDLE",
         help="folder of the new model; its last part is the model's name",
     )
+    parser.add_argument(
+        "--unlabelled",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="images without labels, or folders of them, for --teacher",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     add_device_option(parser)
     settings = parser.add_argument_group("settings")
     for name, field in TrainConfig.model_fields.items():
-        if isinstance(field.default, Params) or name.endswith("_params"):
+        if isinstance(field.default, Params) or field.default_factory:
             continue
         text = field.description or ""
         default = "none" if field.default is None else field.default
@@ -54,14 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="change a setting inside a group, such as augment.NAME=VALUE or "
-        "model_params.width=small; may be repeated",
+        help="change a setting inside a group, such as augment.NAME=VALUE, "
+        "model_params.width=small or post.min_area=30; may be repeated",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, show progress, and say where the model lies."""
-    from napari_cellseg.core.training.config import TrainConfig
+    from napari_cellseg.core.training.recipes import configure
     from napari_cellseg.core.workflows.train import train
 
     flags = {
@@ -69,12 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
         for name, value in vars(arguments).items()
         if name.startswith("config.") and value is not None
     }
-    config = TrainConfig.parse(_with_settings(TrainConfig(), flags, arguments.settings))
+    config = configure(_values(flags, arguments.settings))
     result = follow(
         train(
             config,
             arguments.data,
             arguments.output,
+            unlabelled=arguments.unlabelled,
             resume=arguments.resume,
             device=arguments.device,
         )
@@ -84,10 +100,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _with_settings(defaults: Params, flags: dict[str, str], settings: list[str]) -> dict[str, Any]:
-    """Return the values of all settings as plain data, still to be validated."""
-    values = defaults.model_dump()
-    values |= {name: _value(text) for name, text in flags.items()}
+def _values(flags: dict[str, str], settings: list[str]) -> dict[str, Any]:
+    """Return the given settings as plain data, still to be validated."""
+    values: dict[str, Any] = {name: _value(text) for name, text in flags.items()}
     for setting in settings:
         path, text = split_setting(setting)
         *groups, last = path.split(".")

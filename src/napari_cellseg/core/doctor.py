@@ -161,17 +161,19 @@ def _models() -> Iterator[Finding]:
             "run 'pip install --force-reinstall napari-cellseg'",
         )
     try:
-        from napari_cellseg.core.zoo.bundle import load_bundle
+        from napari_cellseg.core.zoo.bundle import load_untested
+        from napari_cellseg.core.zoo.self_test import check
     except (ImportError, OSError) as error:
         yield Finding("Models", "error", f"cannot be loaded: {error}", _TORCH_HELP)
         return
     for entry in entries:
         try:
-            load_bundle(entry.folder)
+            tested = check(load_untested(entry.folder), entry.folder)
         except CellsegError as error:
             yield Finding(f"Model {entry.name}", "error", str(error), f"it lies in {entry.folder}")
         else:
-            yield Finding(f"Model {entry.name}", "ok", f"{entry.group}, weights intact")
+            told = "self-test right" if tested else "it has no self-test"
+            yield Finding(f"Model {entry.name}", "ok", f"{entry.group}, weights intact, {told}")
 
 
 def _user_folder() -> Iterator[Finding]:

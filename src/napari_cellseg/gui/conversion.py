@@ -26,12 +26,24 @@ def full_data(layer: Any) -> Any:
 def guess_layer_axes(layer: ImageLayer) -> AxesGuess:
     """Return what the axes of `layer` most likely are.
 
+    Where the layer does not name them, its file is asked: napari's own reader drops the names.
+
     Raises
     ------
     ImageError
         If no reading is possible.
     """
-    return guess_axes(full_data(layer).shape, rgb=layer.rgb, names=layer.axis_labels)
+    shape = tuple(full_data(layer).shape)
+    guess = guess_axes(shape, rgb=layer.rgb, names=layer.axis_labels)
+    path = layer.source.path
+    if not guess.ambiguous or not path or Path(path).suffix.lower() not in {".tif", ".tiff"}:
+        return guess
+    from napari_cellseg.core.reading.tiff import tiff_axes
+
+    named = tiff_axes(Path(path), shape)
+    if named is None:
+        return guess
+    return guess_axes(shape, rgb=layer.rgb, names=named.removesuffix("S") if layer.rgb else named)
 
 
 def _micrometres(scale: float, unit: Any) -> float | None:

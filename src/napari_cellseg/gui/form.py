@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -40,6 +40,7 @@ class Form(QWidget):
         super().__init__(parent)
         self._fields = type(params).model_fields
         self._params = self._defaults = params
+        self._hidden: frozenset[str] = frozenset()
         self.controls: dict[str, Control] = {}
         self.labels: dict[str, QLabel] = {}
         self._rows = QFormLayout(self)
@@ -84,7 +85,13 @@ class Form(QWidget):
             label.setFont(font)
             needs = extra(self._fields[name], "only_if") or {}
             shown = all(getattr(self._params, k) == v for k, v in needs.items())
+            shown = shown and name not in self._hidden
             self._rows.setRowVisible(control, shown)
+
+    def hide_fields(self, names: Collection[str]) -> None:
+        """Show all fields but these; their values stay."""
+        self._hidden = frozenset(names)
+        self._follow_values()
 
     @property
     def params(self) -> Any:

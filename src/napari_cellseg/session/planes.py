@@ -35,13 +35,12 @@ class Planes:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape (T?, Z?, Y, X) of maps and labels."""
-        return self.prediction.maps["foreground"].shape
+        return self.prediction.shape
 
     def _processor(self, index: Index) -> PostProcessor:
         processor = self._processors.get(index)
         if processor is None:
-            maps = {name: stack[index] for name, stack in self.prediction.maps.items()}
-            processor = self._processors[index] = PostProcessor(maps)
+            processor = self._processors[index] = PostProcessor(self.prediction.plane(index))
             while len(self._processors) > self._capacity:
                 self._processors.popitem(last=False)
         return processor

@@ -28,9 +28,15 @@ def disks(shape=(90, 120), channels=1, seed=0):
     return LabelledImage("disks", "synthetic", image, labels, 16.0)
 
 
-def sampler(images=None, size=64, channels=3, augment=None, seed=0):
+def sampler(images=None, size=64, channels=3, augment=None, seed=0, touching=0.0):
     return PatchSampler(
-        images or [disks()], size, channels, augment or AugmentParams(), TargetParams(), seed
+        images or [disks()],
+        size,
+        channels,
+        augment or AugmentParams(),
+        TargetParams(),
+        touching,
+        seed,
     )
 
 
@@ -41,6 +47,19 @@ def test_without_changes_a_patch_is_a_crop():
     )
     assert np.array_equal(patch.labels, source.labels[24:56, 34:66])
     assert np.allclose(patch.image[0], source.image[24:56, 34:66, 0], atol=1e-4)
+
+
+def test_mirroring_alone_flips_rows_and_columns():
+    source, seen = disks(), set()
+    crop = source.labels[24:56, 34:66]
+    flips = {(r, c): crop[:: 1 - 2 * r, :: 1 - 2 * c] for r in (0, 1) for c in (0, 1)}
+    mirrored = STILL.replace(mirror=True)
+    for number in range(24):
+        rng = np.random.default_rng(number)
+        patch = cut_patch(source.image, source.labels, (39.5, 49.5), 32, mirrored, rng)
+        seen |= {name for name, flip in flips.items() if np.array_equal(patch.labels, flip)}
+        assert any(np.array_equal(patch.labels, flip) for flip in flips.values())
+    assert seen == set(flips)
 
 
 @pytest.mark.parametrize("number", range(8))
@@ -126,3 +145,34 @@ def test_useless_data_is_refused():
         sampler([empty])
     with pytest.raises(DataError, match="2 channels"):
         sampler([disks(channels=2)])
+
+
+def two_and_one():
+    """One image with a lone disk, one with two objects that touch at a known place."""
+    alone, pair = np.zeros((400, 400), np.int32), np.zeros((400, 400), np.int32)
+    alone[20:40, 20:40] = 1
+    pair[300:320, 300:320], pair[300:320, 320:340] = 1, 2
+    pair[20:100, 20:100] = 3
+    image = np.zeros((400, 400, 1), np.float16)
+    return [LabelledImage(str(k), "g", image, x, 20.0) for k, x in enumerate((alone, pair))]
+
+
+def test_patches_are_cut_where_objects_touch():
+    still = AugmentParams(scale_min=1, scale_max=1, rotate=False, elastic=0)
+    draw = sampler(two_and_one(), 64, 1, still, touching=1.0)
+    for number in range(30):
+        assert {1, 2} <= set(np.unique(draw.patch(number).labels))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_only_the_asked_share_is_cut_there(share):
+    still = AugmentParams(scale_min=1, scale_max=1, rotate=False, elastic=0)
+    draw = sampler(two_and_one(), 64, 1, still, touching=share)
+    seen = [{1, 2} <= set(np.unique(draw.patch(k).labels)) for k in range(300)]
+    # at random, three quarters of the object pixels of that image belong to the third object
+    assert share + 0.03 < np.mean(seen) + 0.1 < share + 0.35
+
+
+def test_without_touching_objects_patches_are_cut_anywhere():
+    draw = sampler(two_and_one()[:1], 64, 1, touching=1.0)
+    assert draw.patch(0).labels.shape == (64, 64)

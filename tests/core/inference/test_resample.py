@@ -20,7 +20,8 @@ def resized(plane, height, width, rows=slice(None), columns=slice(None)):
     return resample(block, *taps)
 
 
-@given(SIZES, SIZES, SIZES, SIZES)
+# torch repeats the first row where the result has one column
+@given(SIZES, SIZES, SIZES, st.integers(2, 40))
 def test_equals_torch_with_antialiasing(height, width, new_height, new_width):
     plane = np.random.default_rng(0).random((height, width, 2), np.float32)
     expected = torch.nn.functional.interpolate(

@@ -113,3 +113,31 @@ def test_wrong_names_are_explained():
         build_model("attention-unet", {"width": 100.0})
     with pytest.raises(SettingsError, match="Did you mean 'encoder'"):
         build_model("attention-unet", {"encodr": "resnet18"})
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_object_types_have_a_map_of_their_own(name):
+    values = {"width": 0.1, "maps": ("contour", "classes"), "types": ("neuron", "glia")}
+    model = build_model(name, values).eval()
+    with torch.inference_mode():
+        maps = model(torch.rand(1, 3, 40, 32))
+    assert {k: v.shape[1] for k, v in maps.items()} == {"contour": 1, "classes": 3}
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_all_supervised_outputs_have_the_size_of_the_image(name):
+    model = build_model(name, {"width": 0.1}).train()
+    outputs = model.supervised(torch.rand(2, 3, 40, 70))
+    assert set(outputs[0]) == {"foreground", "contour"}
+    for maps in outputs:
+        assert set(maps) <= set(outputs[0])
+        assert all(logits.shape == (2, 1, 40, 70) for logits in maps.values())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"types": ("a",)}, {"maps": ("classes",)}, {"maps": ("classes",), "types": ("a", "a")}],
+)
+def test_types_and_the_map_of_classes_go_together(values):
+    with pytest.raises(SettingsError):
+        build_model("attention-unet", values)

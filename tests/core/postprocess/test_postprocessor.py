@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.errors import SettingsError
+from napari_cellseg.core.inference.prediction import Prediction
 from napari_cellseg.core.postprocess.params import PostParams, build_post_params
 from napari_cellseg.core.postprocess.postprocessor import PostProcessor
 from napari_cellseg.core.postprocess.registry import STAGES, STEPS, Step, stage_of, steps_in_order
@@ -331,7 +331,7 @@ def test_a_stack_has_unique_numbers(smooth_maps) -> None:
         for name in ("foreground", "contour")
     }
     params = PostParams(min_area=40)
-    result = postprocess_stack(SimpleNamespace(maps=stacked), params)
+    result = postprocess_stack(Prediction(stacked, "TZYX"), params)
     offset = 0
     for index, plane in zip(np.ndindex(2, 3), planes, strict=True):
         single = PostProcessor(plane).run(params)
@@ -347,5 +347,5 @@ def test_a_stack_has_unique_numbers(smooth_maps) -> None:
 
 def test_a_single_plane_is_a_stack_of_its_own(smooth_maps) -> None:
     maps = smooth_maps(0, (40, 50))
-    result = postprocess_stack(SimpleNamespace(maps=maps), PostParams())
+    result = postprocess_stack(Prediction(maps, "YX"), PostParams())
     np.testing.assert_array_equal(result.labels, PostProcessor(maps).run(PostParams()).labels)

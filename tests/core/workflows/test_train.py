@@ -12,12 +12,18 @@ pytest.importorskip("torch")
 
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.data.patches import PatchSampler
-from napari_cellseg.core.errors import DataError, OutputError, SettingsError, TrainingError
+from napari_cellseg.core.errors import (
+    DataError,
+    ModelError,
+    OutputError,
+    SettingsError,
+    TrainingError,
+)
 from napari_cellseg.core.models.registry import MODELS
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.workflows.train import split_pairs, train
-from napari_cellseg.core.zoo.bundle import load_bundle
+from napari_cellseg.core.zoo.bundle import load_bundle, save_bundle
 
 TINY = TrainConfig(
     model_params={"width": 0.1}, patch_size=32, batch_size=2, steps=4, epoch_steps=2, seed=3
@@ -102,6 +108,21 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "part"))
     strip = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.history]
     assert strip == [{k: v for k, v in row.items() if k != "seconds"} for row in resumed.history]
+
+
+def test_an_interrupted_epoch_is_finished(data, tmp_path):
+    """Validations come at the same steps, with the same loss, wherever the run was cut."""
+    config = TINY.replace(steps=3, epoch_steps=2)
+    whole = finish(train(config, [data], tmp_path / "whole", device="cpu"))
+    for cut in (1, 2, 3):
+        for progress in (run := train(config, [data], tmp_path / f"at{cut}", device="cpu")):
+            if progress.stage == "Training" and progress.done == cut:
+                break
+        run.close()
+        rest = train(config, [data], tmp_path / f"at{cut}", resume=True, device="cpu")
+        history = finish(rest).history
+        assert [row["step"] for row in history] == [2, 3]
+        assert [row["loss"] for row in history] == [row["loss"] for row in whole.history]
 
 
 def test_resuming_other_settings_or_nothing_is_refused(data, tmp_path):
@@ -198,3 +219,70 @@ def test_a_batch_too_small_to_normalise_is_refused():
     with pytest.raises(SettingsError, match="too small"):
         TINY.replace(batch_size=1)
     assert TINY.replace(batch_size=1, patch_size=64).batch_size == 1
+
+
+def test_a_run_can_start_from_a_model(data, tmp_path):
+    """Weights, architecture, normalisation, sizes and clean-up settings come from the parent."""
+    first = TINY.replace(normalization={"low": 2.0, "high": 98.0}, steps=2)
+    parent = finish(train(first, [data], tmp_path / "parent", device="cpu")).folder
+    card = load_bundle(parent).card
+    own = {"min_area": 3, "contour_threshold": 0.2}
+    save_bundle(parent, load_bundle(parent).network, card.replace(post=own, lineage=["grandma"]))
+    config = TINY.replace(
+        parent=str(parent), model_params={}, steps=1, learning_rate=1e-9, ema=0, seed=8
+    )
+    child = load_bundle(finish(train(config, [data], tmp_path / "child", device="cpu")).folder)
+    assert child.card.params == card.params
+    assert child.card.normalization == card.normalization
+    assert child.card.post == own
+    sha = load_bundle(parent).card.weights_sha256
+    assert child.card.lineage == ("grandma", f"parent {sha[:12]}")
+    inherited = weights(parent)
+    for name, value in child.network.state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            torch.testing.assert_close(value, inherited[name], atol=1e-6, rtol=1e-3)
+
+
+def test_an_unknown_parent_is_refused(data, tmp_path):
+    with pytest.raises(ModelError, match="no model called 'granny'"):
+        finish(train(TINY.replace(parent="granny"), [data], tmp_path / "out", device="cpu"))
+    assert not (tmp_path / "out.run").exists()
+
+
+def test_settings_of_the_post_processing_go_into_the_card(data, tmp_path):
+    config = TINY.replace(steps=1, post={"closing": 2, "min_area": 5})
+    parent = finish(train(config, [data], tmp_path / "parent", device="cpu")).folder
+    assert load_bundle(parent).card.post == {"closing": 2, "min_area": 5}
+    heir = TINY.replace(steps=1, parent=str(parent), model_params={}, post={"min_area": 9})
+    child = load_bundle(finish(train(heir, [data], tmp_path / "child", device="cpu")).folder)
+    assert child.card.post == {"closing": 2, "min_area": 9}
+    wrong = TINY.replace(post={"clossing": 2})
+    with pytest.raises(SettingsError, match="no setting called 'clossing'"):
+        finish(train(wrong, [data], tmp_path / "wrong", device="cpu"))
+
+
+def test_a_student_learns_from_its_teacher(data, tmp_path):
+    """It repeats, it resumes, and its card says who taught it on what."""
+    teacher = finish(train(TINY, [data], tmp_path / "teacher", device="cpu")).folder
+    config = TINY.replace(teacher=str(teacher), steps=2, epoch_steps=1, seed=4)
+    options = {"unlabelled": [data / "images"], "device": "cpu"}
+    whole = finish(train(config, [data], tmp_path / "whole", **options)).folder
+    alone = config.replace(teacher="")
+    without = finish(train(alone, [data], tmp_path / "without", device="cpu")).folder
+    assert not same(weights(whole), weights(without))
+    run = train(config, [data], tmp_path / "part", **options)
+    stop_after_one_step(run)
+    part = finish(train(config, [data], tmp_path / "part", resume=True, **options)).folder
+    assert same(weights(whole), weights(part))
+    card = load_bundle(whole).card
+    assert card.recipe["teacher"] == "teacher"
+    assert card.lineage == (f"teacher teacher {load_bundle(teacher).card.weights_sha256[:12]}",)
+    assert {source.name: source.images for source in card.data} == {"disks": 3, "unlabelled": 4}
+
+
+def test_a_teacher_needs_unlabelled_images_and_they_need_a_teacher(data, tmp_path):
+    with pytest.raises(SettingsError, match="go together"):
+        finish(train(TINY, [data], tmp_path / "a", unlabelled=[data / "images"], device="cpu"))
+    with pytest.raises(SettingsError, match="go together"):
+        finish(train(TINY.replace(teacher="x"), [data], tmp_path / "a", device="cpu"))
+    assert not (tmp_path / "a.run").exists()

@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.errors import ModelError, OutputError
-from napari_cellseg.core.zoo import bundle as bundle_module
 from napari_cellseg.core.zoo.bundle import WEIGHTS_FILE, load_bundle, save_bundle
 
 
@@ -94,7 +93,7 @@ def test_a_failed_swap_puts_the_old_bundle_back(bundle, tiny_network, tiny_card,
             raise PermissionError(errno.EACCES, "Permission denied")
         replace(source, target)
 
-    monkeypatch.setattr(bundle_module.os, "replace", second_fails)
+    monkeypatch.setattr(os, "replace", second_fails)
     with pytest.raises(OutputError, match="Permission denied"):
         save_bundle(bundle, tiny_network, tiny_card.replace(title="Second"))
     monkeypatch.undo()

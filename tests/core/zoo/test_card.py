@@ -34,7 +34,7 @@ def test_round_trip(tmp_path):
         ({"channels": ["cmyk"]}, "channels"),
         ({"weights_sha256": "xyz"}, "weights_sha256"),
         ({"surprise": 1}, "surprise"),
-        ({"schema_version": 2}, "newer.*update"),
+        ({"schema_version": 3}, "newer.*update"),
         ({"schema_version": "x"}, "schema_version"),
     ],
 )

@@ -29,6 +29,9 @@ class AugmentParams(Params):
         1.6, ge=1, le=8, title="Largest scale", description="Objects are enlarged to this factor."
     )
     rotate: bool = Field(True, title="Rotate", description="Any angle and mirroring.")
+    mirror: bool = Field(
+        False, title="Mirror", description="Mirroring without rotation; 'Rotate' does both."
+    )
     elastic: float = Field(
         4.0,
         ge=0,
@@ -139,8 +142,11 @@ def _sampling_grid(
     stretch = np.exp(rng.uniform(-0.1, 0.1)) if params.scale_max > params.scale_min else 1.0
     angle = rng.uniform(0, 2 * np.pi) if params.rotate else 0.0
     mirror = -1.0 if params.rotate and rng.random() < 0.5 else 1.0
+    flip = 1.0
+    if params.mirror and not params.rotate:
+        mirror, flip = rng.choice((-1.0, 1.0), 2)
     cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag([mirror / stretch, stretch]) / scale
+    turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag([mirror / stretch, flip * stretch]) / scale
     steps = np.arange(size) - (size - 1) / 2
     offsets = np.stack(np.meshgrid(steps, steps, indexing="xy"), -1) @ turn.T
     if params.elastic:

@@ -16,7 +16,7 @@ from napari_cellseg.core.data.augment import (
     cut_patch,
 )
 from napari_cellseg.core.data.sources import LabelledImage
-from napari_cellseg.core.data.targets import TargetParams, make_targets
+from napari_cellseg.core.data.targets import TargetParams, contour_map, make_targets
 from napari_cellseg.core.errors import DataError
 
 _ON_OBJECT = 0.8  # share of patches whose middle lies on an object
@@ -26,7 +26,9 @@ class PatchSampler:
     """Draws patches; batch k is the same whatever was drawn before, so a run can be resumed.
 
     Images are drawn so that each group has a share proportional to the square root of its number
-    of images: rare kinds are seen more often than their number says, yet do not rule.
+    of images: rare kinds are seen more often than their number says, yet do not rule. Contours
+    between objects are few, and hard to learn; so a share of the patches is cut where objects
+    touch, from the images in which they do.
 
     Parameters
     ----------
@@ -36,6 +38,10 @@ class PatchSampler:
         Side of a patch in pixels.
     channels
         Channels of the network: grey images are repeated, colour needs three.
+    augment, targets
+        How patches are changed, and which maps are made of their labels.
+    touching
+        Share of patches whose middle lies near a place where two objects touch.
     seed
         Patches of the same seed are the same.
     """
@@ -47,6 +53,7 @@ class PatchSampler:
         channels: int,
         augment: AugmentParams,
         targets: TargetParams,
+        touching: float,
         seed: int,
     ) -> None:
         self._images = [image for image in images if image.labels.any()]
@@ -60,20 +67,31 @@ class PatchSampler:
             )
         self._size, self._channels, self._seed = size, channels, seed
         self._augment, self._targets = augment, targets
-        counts = Counter(image.group for image in self._images)
-        weights = np.array([counts[image.group] ** -0.5 for image in self._images])
-        self._shares = weights / weights.sum()
+        self._shares = _shares(self._images)
+        lines = [_touching_pixels(image.labels) for image in self._images]
+        self._crowded = [(i, at) for i, at in zip(self._images, lines, strict=True) if len(at)]
+        self._crowded_shares = _shares([image for image, _ in self._crowded])
+        self._touching = touching if self._crowded else 0.0
 
     def patch(self, number: int) -> Patch:
         """Return patch `number`, augmented."""
         rng = np.random.default_rng((self._seed, number))
-        source = self._images[rng.choice(len(self._images), p=self._shares)]
-        center = self._center(source.labels, rng)
+        source, center = self._place(rng)
         patch = cut_patch(source.image, source.labels, center, self._size, self._augment, rng)
         image = patch.image
         if len(image) < self._channels:
             image = np.repeat(image, self._channels, axis=0)
         return Patch(change_intensities(image, self._augment, rng), patch.labels)
+
+    def _place(self, rng: np.random.Generator) -> tuple[LabelledImage, tuple[float, float]]:
+        """Choose an image, and what lies in the middle of the patch."""
+        if rng.random() < self._touching:
+            source, pixels = self._crowded[rng.choice(len(self._crowded), p=self._crowded_shares)]
+            row, column = divmod(int(rng.choice(pixels)), source.labels.shape[1])
+            jitter = rng.uniform(-self._size / 4, self._size / 4, 2)
+            return source, (float(row + jitter[0]), float(column + jitter[1]))
+        source = self._images[rng.choice(len(self._images), p=self._shares)]
+        return source, self._center(source.labels, rng)
 
     def _center(
         self, labels: npt.NDArray[np.int32], rng: np.random.Generator
@@ -104,3 +122,16 @@ class PatchSampler:
         return image.contiguous(memory_format=torch.channels_last), {
             name: torch.from_numpy(np.stack([m[name] for m in maps]))[:, None] for name in maps[0]
         }
+
+
+def _shares(images: Sequence[LabelledImage]) -> npt.NDArray[np.float64]:
+    """Return how often each image is drawn; all together 1."""
+    counts = Counter(image.group for image in images)
+    weights = np.array([counts[image.group] ** -0.5 for image in images])
+    return np.asarray(weights / weights.sum())
+
+
+def _touching_pixels(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return the flat indices of the pixels that lie between two objects."""
+    between = contour_map(labels, TargetParams(contour="touching", contour_width=2))
+    return np.flatnonzero(between).astype(np.int64, copy=False)

@@ -1,9 +1,9 @@
-"""Squeeze-and-excitation that looks at a neighbourhood, as in training, not at the whole tile.
+"""Channel attention that looks at a neighbourhood, as in training, not at the whole tile.
 
-Such a gate weighs channels by their mean over the image that the network is given: in training a
-patch of a few hundred pixels. Over a larger tile the mean is another one, and results depend on
-where the tile ends. Taken over a neighbourhood of the training patch's size, they depend on the
-neighbourhood alone (Chu et al. 2022, "Improving image restoration by revisiting global
+Such a gate weighs channels by their mean, or mean and maximum, over the image that the network is
+given: in training a patch of a few hundred pixels. Over a larger tile these are others, and results
+depend on where the tile ends. Taken over a neighbourhood of the training patch's size, they depend
+on the neighbourhood alone (Chu et al. 2022, "Improving image restoration by revisiting global
 information aggregation", section 3.3).
 """
 
@@ -18,14 +18,31 @@ from napari_cellseg.core.inference.tiling import CELL
 functional = torch.nn.functional
 
 _RADIUS = 2
+_WINDOW = 2 * _RADIUS + 1
 _PRODUCTS = (torch.mul, torch.Tensor.mul, torch.Tensor.__mul__)
 
 
-class LocalPooling(torch.nn.Module):
-    """Runs a network with its global averages replaced by averages over 3 x 3 cells of 64 px.
+def _means(features: torch.Tensor, cell: int) -> torch.Tensor:
+    means = functional.avg_pool2d(features, cell, ceil_mode=True, count_include_pad=False)
+    return functional.avg_pool2d(means, _WINDOW, 1, _RADIUS, count_include_pad=False)
 
-    Cells lie on a fixed grid, to which tiles are aligned. Means are taken a cell, smoothed over
-    the neighbours, and the gates made from them are interpolated between the cells.
+
+def _maxima(features: torch.Tensor, cell: int) -> torch.Tensor:
+    maxima = functional.max_pool2d(features, cell, ceil_mode=True)
+    return functional.max_pool2d(maxima, _WINDOW, 1, _RADIUS)
+
+
+_POOLINGS: dict[Callable[..., Any], Callable[[torch.Tensor, int], torch.Tensor]] = {
+    functional.adaptive_avg_pool2d: _means,
+    functional.adaptive_max_pool2d: _maxima,
+}
+
+
+class LocalPooling(torch.nn.Module):
+    """Runs a network with its global poolings replaced by poolings over 5 x 5 cells of 64 px.
+
+    Cells lie on a fixed grid, to which tiles are aligned. Means and maxima are taken a cell, then
+    over the neighbours, and the gates made from them are interpolated between the cells.
     """
 
     def __init__(self, network: torch.nn.Module) -> None:
@@ -34,12 +51,12 @@ class LocalPooling(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Predict raw logits, as the network does."""
-        with _LocalMeans(image.shape[-2]):
+        with _LocalPools(image.shape[-2]):
             maps: dict[str, torch.Tensor] = self.network(image)
         return maps
 
 
-class _LocalMeans(torch.overrides.TorchFunctionMode):
+class _LocalPools(torch.overrides.TorchFunctionMode):
     def __init__(self, height: int) -> None:
         super().__init__()
         self.height = height
@@ -51,8 +68,8 @@ class _LocalMeans(torch.overrides.TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if function is functional.adaptive_avg_pool2d and args[1] in (1, (1, 1)):
-            return self._means(args[0])
+        if function in _POOLINGS and args[1] in (1, (1, 1)):
+            return _POOLINGS[function](args[0], self._cell(args[0]))
         if function in _PRODUCTS and all(isinstance(a, torch.Tensor) for a in args[:2]):
             args = self._same_size(*args[:2])
         return function(*args, **(kwargs or {}))
@@ -60,13 +77,6 @@ class _LocalMeans(torch.overrides.TorchFunctionMode):
     def _cell(self, features: torch.Tensor) -> int:
         """Return the pixels of `features` along a cell."""
         return max(1, round(CELL * features.shape[-2] / self.height))
-
-    def _means(self, features: torch.Tensor) -> torch.Tensor:
-        means = functional.avg_pool2d(
-            features, self._cell(features), ceil_mode=True, count_include_pad=False
-        )
-        window = 2 * _RADIUS + 1
-        return functional.avg_pool2d(means, window, 1, _RADIUS, count_include_pad=False)
 
     def _same_size(
         self, first: torch.Tensor, second: torch.Tensor

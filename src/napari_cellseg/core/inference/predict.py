@@ -17,11 +17,14 @@ from napari_cellseg.core.errors import ImageError
 from napari_cellseg.core.inference.acceleration import accelerate
 from napari_cellseg.core.inference.blending import Blender
 from napari_cellseg.core.inference.channels import choose_channels
+from napari_cellseg.core.inference.detection import accelerated, detect_plane, tiling_of
 from napari_cellseg.core.inference.effort import Effort, is_out_of_memory, release_memory
 from napari_cellseg.core.inference.prediction import Prediction, allocate_maps
 from napari_cellseg.core.inference.preparation import Preparation, normalize, percentile_limits
 from napari_cellseg.core.inference.resample import make_taps, resample
 from napari_cellseg.core.inference.tiling import Grid, Tiling
+from napari_cellseg.core.models.detector import Detector
+from napari_cellseg.core.postprocess.instances import Instances
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.zoo.bundle import Model
 from napari_cellseg.core.zoo.card import Card
@@ -52,7 +55,7 @@ def predict(
     scale: float | None = None,
     region: Region | None = None,
 ) -> Generator[Progress, None, Prediction]:
-    """Predict the probability maps of an image; T and Z are independent slices.
+    """Predict the maps of an image, or find its objects; T and Z are independent slices.
 
     When memory runs out, the batch is halved, then the tile, then the run moves to the CPU; each
     step is told in ``Progress.message`` and kept in ``Prediction.steps``. Closing the generator
@@ -87,8 +90,10 @@ def predict(
         scale = scale_for(preparation.diameter, model.card) if preparation.diameter else 1.0
     rows, columns = _bounds(image, region)
     shape = (rows.stop - rows.start, columns.stop - columns.start)
-    maps = allocate_maps(model.card.maps, (*image.leading, *shape))
-    effort = Effort.of(device, tiling)
+    detects = isinstance(model.network, Detector)
+    maps = allocate_maps(() if detects else model.card.maps, (*image.leading, *shape))
+    instances: dict[tuple[int, ...], Instances] = {}
+    effort = Effort.of(device, tiling_of(tiling) if detects else tiling)
     steps: list[str] = []
     job = _Job(model.card.in_channels, _scaled(shape, scale), math.prod(image.leading))
     network = _made_ready(model, device)
@@ -97,11 +102,17 @@ def predict(
             plane = image.plane(index, choice.indices)
             limits = percentile_limits(plane, preparation.low, preparation.high, choice.joint)
             view = _PlaneView(plane[rows, columns], limits, job)
-            targets = [maps[name][index] for name in model.card.maps]
             while True:
                 out_of_memory = False
                 try:
-                    yield from _predict_plane(network, view, targets, effort, number)
+                    if isinstance(network, Detector):
+                        at = (number, job.planes)
+                        instances[index] = yield from detect_plane(
+                            network, view, job.shape, shape, effort, at
+                        )
+                    else:
+                        targets = [stack[index] for stack in maps.values()]
+                        yield from _predict_plane(network, view, targets, effort, number)
                 except (MemoryError, RuntimeError) as error:
                     if not is_out_of_memory(error):
                         raise
@@ -122,13 +133,19 @@ def predict(
         del network
         if device != "cpu" or math.prod(job.shape) >= _LARGE_PIXELS:
             release_memory(device)
-    return Prediction(maps, image.leading_axes + "YX", scale, effort.device, tuple(steps))
+    axes = image.leading_axes + "YX"
+    return Prediction(maps, axes, scale, effort.device, tuple(steps), instances)
 
 
 def _made_ready(model: Model, device: str) -> torch.nn.Module:
     """Return the network in its fastest form for `device`; made once for each loaded model."""
     if device not in model.variants:
-        model.variants[device] = accelerate(model.network, model.card.in_channels, device)
+        network, channels = model.network, model.card.in_channels
+        model.variants[device] = (
+            accelerated(network, channels, device)
+            if isinstance(network, Detector)
+            else accelerate(network, channels, device)
+        )
     return model.variants[device]
 
 

@@ -1,4 +1,4 @@
-"""What a network run leaves: named probability maps, kept compactly."""
+"""What a network run leaves: named probability maps, or objects one by one, kept compactly."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.errors import OutputError
+from napari_cellseg.core.postprocess.instances import Instances
 
 IN_MEMORY_BYTES = 2**28
 """Maps that take more than this together are kept in a temporary file."""
@@ -19,12 +20,13 @@ IN_MEMORY_BYTES = 2**28
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Probability maps of an image.
+    """Probability maps of an image, or the objects that a detection network found in it.
 
     Attributes
     ----------
     maps
-        For each map's name uint8 ``(T?, Z?, Y, X)``: the probability times 255, rounded.
+        For each map's name uint8 ``(T?, Z?, Y, X)``: the probability times 255, rounded. Empty
+        where objects were found one by one.
     axes
         Axes of the maps, such as ``"TYX"``.
     scale
@@ -33,6 +35,8 @@ class Prediction:
         Where it ran at last.
     steps
         What was changed on the way, one sentence each (for instance that the batch was halved).
+    instances
+        By plane index, the candidates for objects; empty where there are maps.
     """
 
     maps: Mapping[str, npt.NDArray[np.uint8]]
@@ -40,6 +44,21 @@ class Prediction:
     scale: float = 1.0
     device: str = "cpu"
     steps: tuple[str, ...] = ()
+    instances: Mapping[tuple[int, ...], Instances] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape (T?, Z?, Y, X) of the labels that come of it."""
+        if self.maps:
+            return next(iter(self.maps.values())).shape
+        last = max(self.instances)
+        return (*(n + 1 for n in last), *self.instances[last].shape)
+
+    def plane(self, index: tuple[int, ...]) -> Mapping[str, npt.NDArray[np.uint8]] | Instances:
+        """Return the maps (Y, X) of one plane, or its candidates."""
+        if self.instances:
+            return self.instances[index]
+        return {name: stack[index] for name, stack in self.maps.items()}
 
 
 def allocate_maps(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.components import Params, Registry
@@ -13,7 +13,7 @@ from napari_cellseg.core.components import Params, Registry
 MODELS: Registry[type[DenseModel]] = Registry("model architecture", __package__)
 
 Maps = dict[str, torch.Tensor]
-MapName = Literal["foreground", "contour"]
+MapName = Literal["foreground", "contour", "classes"]
 
 
 class ModelParams(Params):
@@ -24,13 +24,33 @@ class ModelParams(Params):
         ("foreground", "contour"),
         min_length=1,
         title="Maps",
-        description="Names of the predicted maps, one logit each.",
+        description="Names of the predicted maps: 'classes' has a logit for background and for "
+        "each object type, the others have one.",
+    )
+    types: tuple[str, ...] = Field(
+        (),
+        max_length=64,
+        title="Object types",
+        description="Names of the types that 'classes' tells apart, without background.",
     )
     width: Literal["base", "small"] | float = Field(
         "base",
         title="Width",
         description="'base' is the paper's size, 'small' fits a laptop; a number scales 'base'.",
     )
+
+    @model_validator(mode="after")
+    def _types_go_with_classes(self) -> Self:
+        if bool(self.types) != ("classes" in self.maps):
+            raise ValueError("'types' are given if, and only if, 'classes' is among the maps")
+        if len(set(self.types)) != len(self.types) or len(set(self.maps)) != len(self.maps):
+            raise ValueError("a map or an object type is named twice")
+        return self
+
+    @property
+    def map_channels(self) -> dict[str, int]:
+        """Logits of each map: one, and for ``"classes"`` one more than there are types."""
+        return {name: 1 + len(self.types) if name == "classes" else 1 for name in self.maps}
 
     @field_validator("width")
     @classmethod
@@ -44,7 +64,8 @@ class DenseModel(torch.nn.Module):
     """A network that maps an image to named maps of the same size.
 
     Subclasses set ``Params`` and ``stride`` (the factor between input and deepest features) and
-    implement `forward_padded`, which may rely on sides that are multiples of ``stride``.
+    implement `forward_padded`, which may rely on sides that are multiples of ``stride``. A deeply
+    supervised network also overrides `supervised_padded`.
     """
 
     Params: type[ModelParams] = ModelParams
@@ -65,24 +86,46 @@ class DenseModel(torch.nn.Module):
         Returns
         -------
         dict
-            For each name of ``params.maps`` logits ``(B, 1, Y, X)``.
+            For each name of ``params.maps`` logits ``(B, K, Y, X)``, K as in ``map_channels``.
         """
-        height, width = image.shape[-2:]
-        return {
-            name: logits[..., :height, :width]
-            for name, logits in self.forward_padded(_pad(image, self.stride)).items()
-        }
+        return _crop(self.forward_padded(pad_to_multiple(image, self.stride)), image)
+
+    def supervised(self, image: torch.Tensor) -> list[Maps]:
+        """Predict all maps that training compares with the truth.
+
+        Parameters
+        ----------
+        image
+            As for `forward`.
+
+        Returns
+        -------
+        list
+            What `forward` returns, then auxiliary outputs of the same names and sizes, if any.
+        """
+        outputs = self.supervised_padded(pad_to_multiple(image, self.stride))
+        return [_crop(maps, image) for maps in outputs]
 
     def forward_padded(self, image: torch.Tensor) -> Maps:
         """Predict logits of an image whose sides are multiples of ``stride``."""
         raise TypeError(f"{type(self).__name__} does not implement forward_padded")
 
+    def supervised_padded(self, image: torch.Tensor) -> list[Maps]:
+        """Predict all supervised outputs of a padded image, the final one first."""
+        return [self.forward_padded(image)]
+
     def split(self, logits: torch.Tensor) -> Maps:
-        """Give each channel of ``(B, len(maps), Y, X)`` its map's name."""
-        return {name: logits[:, k : k + 1] for k, name in enumerate(self.params.maps)}
+        """Give the channels of ``(B, K, Y, X)`` their maps' names; K is the sum over all maps."""
+        channels = self.params.map_channels
+        return dict(zip(channels, torch.split(logits, list(channels.values()), dim=1), strict=True))
 
 
-def _pad(image: torch.Tensor, stride: int) -> torch.Tensor:
+def _crop(maps: Maps, image: torch.Tensor) -> Maps:
+    height, width = image.shape[-2:]
+    return {name: logits[..., :height, :width] for name, logits in maps.items()}
+
+
+def pad_to_multiple(image: torch.Tensor, stride: int) -> torch.Tensor:
     """Pad below and right to multiples of `stride`, by reflection where that is possible."""
     height, width = image.shape[-2:]
     below, right = -height % stride, -width % stride

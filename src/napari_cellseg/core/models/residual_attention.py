@@ -6,8 +6,10 @@ from pydantic import Field
 
 from napari_cellseg.core._torch import gated_import, torch
 from napari_cellseg.core.errors import SettingsError
-from napari_cellseg.core.models.blocks import AttentionGate, ConvBlock
+from napari_cellseg.core.models.blocks import AttentionGate, ConvBlock, UNetStep
+from napari_cellseg.core.models.efficientnet import EfficientNetB0
 from napari_cellseg.core.models.registry import MODELS, DenseModel, Maps, ModelParams
+from napari_cellseg.core.models.width import level_channels
 
 nn = torch.nn
 
@@ -20,7 +22,9 @@ class ResidualAttentionParams(ModelParams):
     encoder: str = Field(
         "efficientnet-b0",
         title="Encoder",
-        description="Any encoder of segmentation-models-pytorch with five stages, by name.",
+        description=(
+            "'efficientnet-b0', or any encoder of segmentation-models-pytorch with five stages."
+        ),
     )
     attention: bool = Field(
         True, title="Attention gates", description="Gate every skip connection."
@@ -29,14 +33,13 @@ class ResidualAttentionParams(ModelParams):
     @property
     def decoder_channels(self) -> tuple[int, ...]:
         """Channels of the five decoder steps, from the deepest to the full resolution."""
-        if isinstance(self.width, str):
-            return _DECODER[self.width]
-        # Multiples of 8, the width of a vector register, are the fastest.
-        return tuple(max(8, round(c * self.width / 8) * 8) for c in _DECODER["base"])
+        return level_channels(self.width, _DECODER)
 
 
 def _make_encoder(name: str, in_channels: int) -> nn.Module:
     """Build an encoder without its unused classification layers."""
+    if name == "efficientnet-b0":
+        return EfficientNetB0(in_channels)
     encoders = gated_import("segmentation_models_pytorch").encoders
     try:
         encoder: nn.Module = encoders.get_encoder(
@@ -51,23 +54,6 @@ def _make_encoder(name: str, in_channels: int) -> nn.Module:
         if hasattr(encoder, unused):
             delattr(encoder, unused)
     return encoder
-
-
-class _UNetStep(nn.Module):
-    """Up-sample, concatenate the gated skip, two convolutions."""
-
-    def __init__(self, inputs: int, skip: int, outputs: int, attention: bool) -> None:
-        super().__init__()
-        self.gate = AttentionGate(skip, inputs) if skip and attention else None
-        self.convs = nn.Sequential(ConvBlock(inputs + skip, outputs), ConvBlock(outputs, outputs))
-
-    def forward(self, deep: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
-        up = nn.functional.interpolate(deep, scale_factor=2.0, mode="nearest")
-        if skip is not None:
-            gated = skip if self.gate is None else self.gate(skip, deep)
-            up = torch.cat([up, gated], dim=1)
-        result: torch.Tensor = self.convs(up)
-        return result
 
 
 class _LinkNetStep(nn.Module):
@@ -109,7 +95,8 @@ class _ResidualAttention(DenseModel):
         # Skips from deep to shallow; the full-resolution step has none: the image is no skip.
         skips = [*channels[-2:0:-1], 0]
         self.steps = nn.ModuleList(self._make_steps(channels[-1], skips, params))
-        self.head = nn.Conv2d(self.out_channels(params), len(params.maps), 3, padding=1)
+        outputs = sum(params.map_channels.values())
+        self.head = nn.Conv2d(self.out_channels(params), outputs, 3, padding=1)
 
     def _make_steps(
         self, deepest: int, skips: list[int], params: ResidualAttentionParams
@@ -143,7 +130,7 @@ class AttentionUNet(_ResidualAttention):
         outputs = params.decoder_channels
         inputs = [deepest, *outputs[:-1]]
         return [
-            _UNetStep(i, s, o, params.attention)
+            UNetStep(i, s, o, params.attention)
             for i, s, o in zip(inputs, skips, outputs, strict=True)
         ]
 

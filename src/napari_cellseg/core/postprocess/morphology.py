@@ -9,7 +9,7 @@ from pydantic import Field
 
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.postprocess._kernels.bits import dilate, erode, grow_once, unpack
-from napari_cellseg.core.postprocess.registry import STEPS, Stage, Step
+from napari_cellseg.core.postprocess.registry import STEPS, Source, Stage, Step
 from napari_cellseg.core.postprocess.state import State, Words
 
 
@@ -45,6 +45,7 @@ class Morphology(Step):
     Params = MorphologyParams
     stage: ClassVar[Stage] = "threshold"
     place = 1
+    source: ClassVar[Source] = "maps"
 
     def reach(self, params: MorphologyParams) -> int:
         """Return twice the radii: each looks that far."""

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from napari_cellseg.core.postprocess._kernels import choose, load_compiled
 from napari_cellseg.core.postprocess._objects import renumber
-from napari_cellseg.core.postprocess.registry import STAGES, Stage, Step, steps_in_order
+from napari_cellseg.core.postprocess.instances import Instances, InstanceSource
+from napari_cellseg.core.postprocess.registry import STAGES, Source, Stage, Step, steps_in_order
 from napari_cellseg.core.postprocess.removed import Removed
 from napari_cellseg.core.postprocess.state import Crop, Labels, State
 
@@ -56,16 +57,21 @@ class PostResult:
 
 
 class PostProcessor:
-    """Turns the maps of one picture into objects.
+    """Turns the maps of one picture, or the candidates found in it, into objects.
 
     Parameters
     ----------
     maps
         Probability maps by name, uint8 (Y, X), 255 meaning 1: ``foreground``, and ``contour`` for
-        the split by contour. They are only read.
+        the split by contour; or `Instances` of a detection network. They are only read.
     compiled
         True or False insists on the compiled or the plain loops; None takes the compiled ones
         once `warm_up` has been called, or where the picture is large. Labels are the same.
+
+    Attributes
+    ----------
+    shape
+        (Y, X) of the picture.
 
     Raises
     ------
@@ -73,23 +79,14 @@ class PostProcessor:
         If a map is not uint8, not 2-D, or not of the size of the others.
     """
 
-    def __init__(self, maps: Maps, *, compiled: bool | None = None) -> None:
-        if "foreground" not in maps:
-            raise ValueError("maps need a 'foreground'")
-        if len({image.shape for image in maps.values()}) > 1:
-            raise ValueError("maps differ in size")
-        if any(image.dtype != np.uint8 or image.ndim != 2 for image in maps.values()):
-            raise ValueError("maps must be uint8 of shape (Y, X)")
-        self._maps = maps
+    def __init__(self, maps: Maps | Instances, *, compiled: bool | None = None) -> None:
+        self._instances = InstanceSource(maps) if isinstance(maps, Instances) else None
+        self._maps = {} if isinstance(maps, Instances) else maps
+        self._source: Source = "maps" if self._instances is None else "instances"
+        self.shape = maps.shape if isinstance(maps, Instances) else _checked_shape(maps)
         self._compiled = compiled
         self._whole = _Chain()
         self._view = _Chain()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(Y, X) of the picture."""
-        height, width = self._maps["foreground"].shape
-        return height, width
 
     def run(self, params: Any, region: Region | None = None) -> PostResult:
         """Return the objects under these settings.
@@ -108,7 +105,7 @@ class PostProcessor:
         SettingsError
             If the settings need a map that the model does not predict.
         """
-        steps = [(step(), step.stage) for _, step in steps_in_order()]
+        steps = [(step(), step.stage) for _, step in steps_in_order(self._source)]
         if region is None:
             return self._whole.run(self._start(Crop.whole(self.shape)), params, steps)
         margin = _MARGIN + sum(step.reach(params) for step, _ in steps)
@@ -119,7 +116,18 @@ class PostProcessor:
     def _start(self, crop: Crop) -> State:
         height, width = crop.size
         maps = {name: image[crop.slices] for name, image in self._maps.items()}
-        return State(crop, choose(height * width, self._compiled), maps)
+        return State(crop, choose(height * width, self._compiled), maps, self._instances)
+
+
+def _checked_shape(maps: Maps) -> tuple[int, int]:
+    if "foreground" not in maps:
+        raise ValueError("maps need a 'foreground'")
+    if len({image.shape for image in maps.values()}) > 1:
+        raise ValueError("maps differ in size")
+    if any(image.dtype != np.uint8 or image.ndim != 2 for image in maps.values()):
+        raise ValueError("maps must be uint8 of shape (Y, X)")
+    height, width = maps["foreground"].shape
+    return height, width
 
 
 class _Chain:

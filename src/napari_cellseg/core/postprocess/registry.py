@@ -11,18 +11,23 @@ from napari_cellseg.core.postprocess.state import State
 Stage = Literal["threshold", "split", "grow", "clean"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
+Source = Literal["maps", "instances", "any"]
+"""What a step works on: probability maps, objects found one by one, or the labels of either."""
+
 
 class Step(ABC):
     """One rule on the way from maps to objects.
 
     A subclass names its `Params` (field names are unique over all steps, because the settings
-    of all steps form one flat list), its `stage`, and its `place` among the steps of that stage.
+    of all steps form one flat list), its `stage`, its `place` among the steps of that stage, and
+    the `source` that it needs.
     The state after each stage is kept, so a changed parameter reruns its own stage and later ones.
     """
 
     Params: ClassVar[type[Params]]
     stage: ClassVar[Stage]
     place: ClassVar[int] = 0
+    source: ClassVar[Source] = "any"
 
     def key(self, params: Any) -> tuple[object, ...]:
         """Return what the result of this step depends on; equal keys need no rerun."""
@@ -40,11 +45,15 @@ class Step(ABC):
 STEPS: Registry[type[Step]] = Registry("post-processing step", __package__)
 
 
-def steps_in_order() -> list[tuple[str, type[Step]]]:
-    """Return all steps as (name, class) in the order in which they run."""
-    return sorted(
-        STEPS.items(), key=lambda item: (STAGES.index(item[1].stage), item[1].place, item[0])
-    )
+def steps_in_order(source: Source = "any") -> list[tuple[str, type[Step]]]:
+    """Return the steps for a source as (name, class) in their running order; all for ``"any"``."""
+    steps = [(n, s) for n, s in STEPS.items() if source == "any" or s.source in ("any", source)]
+    return sorted(steps, key=lambda item: (STAGES.index(item[1].stage), item[1].place, item[0]))
+
+
+def fields_of(source: Source) -> list[str]:
+    """Return the names of the parameters that matter for a source."""
+    return [name for _, step in steps_in_order(source) for name in step.Params.model_fields]
 
 
 def stage_of(field: str) -> Stage:

@@ -11,7 +11,7 @@ from napari_cellseg.core.errors import SettingsError
 from napari_cellseg.core.postprocess._by_contour import split_by_contour
 from napari_cellseg.core.postprocess._by_distance import split_by_distance
 from napari_cellseg.core.postprocess._objects import add_components, start_labels
-from napari_cellseg.core.postprocess.registry import STEPS, Stage, Step
+from napari_cellseg.core.postprocess.registry import STEPS, Source, Stage, Step
 from napari_cellseg.core.postprocess.state import State
 from napari_cellseg.core.postprocess.threshold import level
 
@@ -70,6 +70,7 @@ class Split(Step):
 
     Params = SplitParams
     stage: ClassVar[Stage] = "split"
+    source: ClassVar[Source] = "maps"
 
     def key(self, params: SplitParams) -> tuple[object, ...]:
         """Leave out the settings of the ways that are not chosen."""

@@ -1,4 +1,4 @@
-"""Maps of a stack to objects, plane by plane, with numbers that are unique in the whole stack."""
+"""Planes of a prediction to objects, with numbers that are unique in the whole stack."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from napari_cellseg.core.postprocess.postprocessor import PostProcessor
+from napari_cellseg.core.postprocess.instances import Instances
+from napari_cellseg.core.postprocess.postprocessor import Maps, PostProcessor
 from napari_cellseg.core.postprocess.removed import Removed
 
 
-class HasMaps(Protocol):
-    """What is needed of a prediction: uint8 maps (..., Y, X) by name."""
+class HasPlanes(Protocol):
+    """What is needed of a prediction."""
 
     @property
-    def maps(self) -> Mapping[str, npt.NDArray[np.uint8]]:
-        """Probability maps by name."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape (..., Y, X)."""
+
+    def plane(self, index: tuple[int, ...]) -> Maps | Instances:
+        """Return what `PostProcessor` takes of one plane."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +52,7 @@ class StackResult:
         return counts
 
 
-def postprocess_stack(prediction: HasMaps, params: Any) -> StackResult:
+def postprocess_stack(prediction: HasPlanes, params: Any) -> StackResult:
     """Run the post-processing on every plane.
 
     Raises
@@ -56,15 +60,14 @@ def postprocess_stack(prediction: HasMaps, params: Any) -> StackResult:
     SettingsError
         If the settings need a map that the model does not predict.
     """
-    shape = prediction.maps["foreground"].shape
+    shape = prediction.shape
     if len(shape) == 2:
-        only = PostProcessor(prediction.maps).run(params)
+        only = PostProcessor(prediction.plane(())).run(params)
         return StackResult(only.labels, only.count, {(): only.removed})
     labels = np.zeros(shape, np.int32)
     removed, count = {}, 0
     for index in np.ndindex(shape[:-2]):
-        maps = {name: stack[index] for name, stack in prediction.maps.items()}
-        result = PostProcessor(maps).run(params)
+        result = PostProcessor(prediction.plane(index)).run(params)
         np.add(result.labels, count, out=labels[index], where=result.labels > 0)
         removed[index] = result.removed
         count += result.count

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.postprocess._kernels import Kernels, Runs
+from napari_cellseg.core.postprocess.instances import InstanceSource
 from napari_cellseg.core.postprocess.removed import Removed
 
 Words = npt.NDArray[np.uint64]
@@ -77,6 +78,10 @@ class State:
     ----------
     maps
         Probability maps of the part, uint8 (Y, X), by name.
+    instances
+        Candidates of the whole picture, where a network found objects one by one; else None.
+    chosen
+        Indices of the candidates that count, the most certain first.
     mask
         Foreground, packed to 64 pixels a word, (Y, ceil(X / 64)).
     labels
@@ -97,6 +102,8 @@ class State:
     crop: Crop
     kernels: Kernels
     maps: Mapping[str, npt.NDArray[np.uint8]]
+    instances: InstanceSource | None = None
+    chosen: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     mask: Words = field(default_factory=lambda: np.zeros((0, 0), np.uint64))
     labels: Labels = field(default_factory=lambda: np.zeros((2, 2), np.int32))
     areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))

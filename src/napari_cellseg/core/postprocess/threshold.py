@@ -9,7 +9,7 @@ from pydantic import Field
 
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.postprocess._kernels.bits import pack_above
-from napari_cellseg.core.postprocess.registry import STEPS, Stage, Step
+from napari_cellseg.core.postprocess.registry import STEPS, Source, Stage, Step
 from napari_cellseg.core.postprocess.state import State
 
 
@@ -38,6 +38,7 @@ class Threshold(Step):
 
     Params = ThresholdParams
     stage: ClassVar[Stage] = "threshold"
+    source: ClassVar[Source] = "maps"
 
     def key(self, params: ThresholdParams) -> tuple[object, ...]:
         """Thresholds within the same level of the map give the same mask."""

@@ -92,6 +92,22 @@ def read_tiff(path: Path, series: int | None = None, *, indices: bool = False) -
             file.close()
 
 
+def tiff_axes(path: Path, shape: tuple[int, ...]) -> str | None:
+    """Return what a TIFF file calls the dimensions of its image of `shape`; no pixels are read.
+
+    None if the file cannot be read, holds no such image, or does not say; colour samples are
+    called ``S``.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            for series in file.series:
+                if tuple(series.shape) == tuple(shape) and len(series.axes) == len(shape):
+                    return str(_settle_samples(file, series, series.axes))
+    except (tifffile.TiffFileError, ValueError, struct.error, IndexError, OSError):
+        pass
+    return None
+
+
 def _damaged(path: Path, error: Exception) -> ImageError:
     return ImageError(
         f"'{path.name}' is damaged or was cut off while it was copied ({error}): copy or export "

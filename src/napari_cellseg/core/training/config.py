@@ -15,15 +15,35 @@ from napari_cellseg.core.inference.preparation import Normalization
 class TrainConfig(Params):
     """Everything that a training run depends on besides its data."""
 
+    recipe: str = Field(
+        "",
+        title="Recipe",
+        description="Named recipe that the settings come from, but for those given beside it.",
+    )
     model: str = Field("attention-unet", title="Model", description="Name of the architecture.")
     model_params: dict[str, Any] = Field(
         default_factory=dict,
         title="Model parameters",
         description="Values for the architecture's own parameters, such as its width.",
     )
+    parent: str = Field(
+        "",
+        title="Parent",
+        description=(
+            "Model to start from, a name or a folder. Its architecture, parameters and "
+            "normalization are taken over. Empty starts from random weights."
+        ),
+    )
     loss: str = Field("combo", title="Loss", description="Name of the loss.")
     loss_params: dict[str, Any] = Field(
         default_factory=dict, title="Loss parameters", description="Values for the loss."
+    )
+    auxiliary_weight: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        title="Weight of side outputs",
+        description="Of each further output of a deeply supervised network; the last one has 1.",
     )
     patch_size: int = Field(
         256,
@@ -35,6 +55,13 @@ class TrainConfig(Params):
         json_schema_extra={"unit": "px"},
     )
     batch_size: int = Field(8, ge=1, le=512, title="Batch size", description="Patches a step.")
+    touching: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Touching objects",
+        description="Share of patches whose middle lies where two objects touch.",
+    )
     steps: int = Field(
         4000, ge=1, le=10_000_000, title="Steps", description="Most optimiser steps."
     )
@@ -48,13 +75,48 @@ class TrainConfig(Params):
     epoch_steps: int = Field(
         250, ge=1, title="Steps an epoch", description="Steps between two validations."
     )
+    optimizer: Literal["adamw", "adam", "sgd"] = Field(
+        "adamw",
+        title="Optimiser",
+        description="'adamw', 'adam', or 'sgd': gradient descent with momentum.",
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, title="Momentum", description="Of 'sgd' alone.")
     learning_rate: float = Field(
         1e-3, gt=0, le=1, title="Learning rate", description="Highest rate, after the warm-up."
+    )
+    schedule: Literal["cosine", "constant", "plateau", "triangular2"] = Field(
+        "cosine",
+        title="Schedule",
+        description=(
+            "How the rate goes on: 'cosine' falls over the whole run, 'plateau' falls when "
+            "validation gets no better, 'triangular2' goes up and down, each time half as high."
+        ),
+    )
+    lowest_rate: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        title="Lowest rate",
+        description="Share of the learning rate below which no schedule goes.",
+    )
+    plateau_patience: int = Field(
+        2,
+        ge=1,
+        title="Patience of the rate",
+        description="Of 'plateau': epochs without a better validation before the rate falls.",
+    )
+    plateau_factor: float = Field(
+        0.5, gt=0, lt=1, title="Fall of the rate", description="Of 'plateau': new to old rate."
+    )
+    cycle_steps: int = Field(
+        1000, ge=1, title="Half a cycle", description="Of 'triangular2': steps from low to high."
     )
     warm_up: float = Field(
         0.03, ge=0, le=0.5, title="Warm-up", description="Share of the run in which the rate rises."
     )
-    weight_decay: float = Field(1e-4, ge=0, le=1, title="Weight decay", description="Of AdamW.")
+    weight_decay: float = Field(
+        1e-4, ge=0, le=1, title="Weight decay", description="Decoupled in AdamW."
+    )
     ema: float = Field(
         0.998,
         ge=0,
@@ -67,6 +129,21 @@ class TrainConfig(Params):
         ge=0,
         title="Patience",
         description="Stop after this many epochs without a better validation; 0 never stops early.",
+    )
+    teacher: str = Field(
+        "",
+        title="Teacher",
+        description=(
+            "Model, a name or a folder, that says on unlabelled images what is to be learnt. "
+            "Made things worse in the paper that proposes it."
+        ),
+    )
+    consistency: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        title="Weight of the teacher",
+        description="Of the distance to the teacher's maps on unlabelled images.",
     )
     holdout: float = Field(
         0.0,
@@ -90,6 +167,11 @@ class TrainConfig(Params):
     normalization: Normalization = Normalization()
     augment: AugmentParams = AugmentParams()
     targets: TargetParams = TargetParams()
+    post: dict[str, Any] = Field(
+        default_factory=dict,
+        title="Post-processing",
+        description="Settings that the model starts from where they differ from the defaults.",
+    )
 
     @model_validator(mode="after")
     def _enough_for_batch_statistics(self) -> Self:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_cellseg.core.data.sources import LabelledImage
 from napari_cellseg.core.training.config import TrainConfig
+from napari_cellseg.core.training.teacher import Teacher
 from napari_cellseg.core.training.trainer import Trainer
 from napari_cellseg.core.zoo.bundle import save_bundle
 from napari_cellseg.core.zoo.card import Card, ChannelKind, DataSource
@@ -21,6 +22,8 @@ def make_card(
     name: str,
     scores: Mapping[str, float],
     params: Mapping[str, object],
+    parent: Card | None = None,
+    teacher: Teacher | None = None,
 ) -> Card:
     """Describe a trained network.
 
@@ -34,11 +37,21 @@ def make_card(
         Scores on the images that were held out while training.
     params
         The architecture's parameters.
+    parent
+        Card of the model whose weights the run began with: what it was trained on counts too.
+    teacher
+        What taught it on unlabelled images.
     """
     diameters = [image.diameter for image in images if image.diameter > 0]
     low, middle, high = np.percentile(diameters, (5, 50, 95))
     channels = int(str(params["in_channels"]))
     groups = Counter(image.group for image in images)
+    reach = (
+        float(low * config.augment.scale_min),
+        float(high * config.augment.scale_max),
+    )
+    if parent:
+        reach = (min(reach[0], parent.diameter_range[0]), max(reach[1], parent.diameter_range[1]))
     return Card(
         name=name,
         title=name,
@@ -50,15 +63,35 @@ def make_card(
         normalization=config.normalization,
         object_diameter=round(float(middle), 1),
         # What augmentation showed the network reaches further than the images' own sizes.
-        diameter_range=(
-            round(float(low * config.augment.scale_min), 1),
-            round(float(high * config.augment.scale_max), 1),
-        ),
-        data=tuple(DataSource(name=group, images=n) for group, n in sorted(groups.items())),
-        recipe=config.model_dump(mode="json"),
+        diameter_range=(round(reach[0], 1), round(reach[1], 1)),
+        post={**(parent.post if parent else {}), **config.post},
+        data=_sources(groups, teacher),
+        # the parents' folders mean nothing elsewhere; their names and hashes are in the lineage
+        recipe={
+            **config.model_dump(mode="json"),
+            "parent": parent.name if parent else "",
+            "teacher": teacher.card.name if teacher else "",
+        },
         seed=config.seed,
         scores={"held out while training": dict(scores)},
+        lineage=_lineage(parent, teacher),
     )
+
+
+def _sources(groups: Mapping[str, int], teacher: Teacher | None) -> tuple[DataSource, ...]:
+    sources = [DataSource(name=group, images=n) for group, n in sorted(groups.items())]
+    if teacher:
+        sources.append(DataSource(name="unlabelled", images=teacher.images))
+    return tuple(sources)
+
+
+def _lineage(parent: Card | None, teacher: Teacher | None) -> tuple[str, ...]:
+    names = [*parent.lineage, _with_hash(parent)] if parent else []
+    return (*names, f"teacher {_with_hash(teacher.card)}") if teacher else tuple(names)
+
+
+def _with_hash(card: Card) -> str:
+    return f"{card.name} {card.weights_sha256[:12]}"
 
 
 def _channel_kinds(images: Sequence[LabelledImage], channels: int) -> tuple[ChannelKind, ...]:
@@ -70,7 +103,11 @@ def _channel_kinds(images: Sequence[LabelledImage], channels: int) -> tuple[Chan
 
 
 def save_result(
-    trainer: Trainer, checkpoint: Path, output: Path, images: Sequence[LabelledImage]
+    trainer: Trainer,
+    checkpoint: Path,
+    output: Path,
+    images: Sequence[LabelledImage],
+    parent: Card | None = None,
 ) -> Card:
     """Write the averaged weights of a checkpoint as a bundle and return its card.
 
@@ -81,5 +118,6 @@ def save_result(
     """
     scores: dict[str, float] = trainer.load(checkpoint)["scores"]
     params = trainer.average.params.model_dump(mode="json")
-    card = make_card(trainer.config, images, output.name, scores, params)
+    card = make_card(trainer.config, images, output.name, scores, params, parent, trainer.teacher)
+    card = card.replace(maps=trainer.average.params.maps)
     return save_bundle(output, trainer.average, card)

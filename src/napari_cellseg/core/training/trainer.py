@@ -14,9 +14,12 @@ from napari_cellseg.core._torch import gated_import, torch
 from napari_cellseg.core.data.patches import PatchSampler
 from napari_cellseg.core.errors import OutputError, SettingsError, TrainingError
 from napari_cellseg.core.losses import LOSSES, total_loss
-from napari_cellseg.core.models.registry import DenseModel, build_model
+from napari_cellseg.core.models.detector import build_network
 from napari_cellseg.core.training.config import TrainConfig
+from napari_cellseg.core.training.optimizers import make_optimizer
 from napari_cellseg.core.training.precision import keep_depthwise_float32
+from napari_cellseg.core.training.schedules import learning_rate
+from napari_cellseg.core.training.teacher import Teacher
 
 
 class Trainer:
@@ -30,23 +33,37 @@ class Trainer:
         Where batches come from.
     device
         Torch device, such as ``"cuda"``.
+    weights
+        Weights to start from; random ones by default.
+    teacher
+        Adds a loss on unlabelled images.
     """
 
-    def __init__(self, config: TrainConfig, sampler: PatchSampler, device: str) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        sampler: PatchSampler,
+        device: str,
+        weights: Mapping[str, torch.Tensor] | None = None,
+        teacher: Teacher | None = None,
+    ) -> None:
         self.config, self._sampler, self.device = config, sampler, torch.device(device)
         torch.manual_seed(config.seed)
-        network = build_model(config.model, config.model_params)
+        network: Any = build_network(config.model, config.model_params)
+        if weights is not None:
+            network.load_state_dict(weights)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
-        self.average: DenseModel = copy.deepcopy(self.network).eval()
+        self.average: Any = copy.deepcopy(self.network).eval()
         for parameter in self.average.parameters():
             parameter.requires_grad_(False)
         if config.precision == "bfloat16":
             keep_depthwise_float32(self.network)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizer = make_optimizer(config, self.network.parameters())
         loss = LOSSES[config.loss]
         self._loss = loss(loss.Params.parse(config.loss_params))
+        self.teacher = teacher
+        self.losses: list[float] = []  # of the steps since the last validation
+        self.scores: list[float] = []  # of all validations, for a rate that depends on them
         self.step_number = 0
         self.seconds = 0.0  # of training, over all resumed parts
 
@@ -59,12 +76,8 @@ class Trainer:
         return max(by_step, self.seconds / (60 * self.config.minutes))
 
     def learning_rate(self) -> float:
-        """Return the rate of the next step: linear warm-up, then a half cosine down to 1 %."""
-        config, done = self.config, min(self.fraction, 1.0)
-        if done < config.warm_up:
-            return config.learning_rate * max(done / config.warm_up, 0.01)
-        share = (done - config.warm_up) / max(1 - config.warm_up, 1e-9)
-        return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        """Return the rate of the next step."""
+        return learning_rate(self.config, self.fraction, self.step_number, self.scores)
 
     def step(self) -> float:
         """Take one optimiser step and return its loss.
@@ -77,14 +90,7 @@ class Trainer:
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        image, targets = self._sampler.batch(self.step_number, self.config.batch_size)
-        targets = {name: target.to(self.device) for name, target in targets.items()}
-        self.network.train()
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"
-        ):
-            logits = self.network(image.to(self.device))
-        loss = total_loss(self._loss, logits, targets)
+        loss = self.loss()
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
@@ -98,6 +104,20 @@ class Trainer:
         self.step_number += 1
         self._update_average()
         return value
+
+    def loss(self) -> torch.Tensor:
+        """Return the loss of the next batch."""
+        image, targets = self._sampler.batch(self.step_number, self.config.batch_size)
+        targets = {name: target.to(self.device) for name, target in targets.items()}
+        self.network.train()
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"
+        ):
+            outputs = self.network.supervised(image.to(self.device))
+        loss = total_loss(self._loss, outputs, targets, self.config.auxiliary_weight)
+        if self.teacher:
+            loss = loss + self.teacher.loss(self.network, self.step_number)
+        return loss
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -128,10 +148,16 @@ class Trainer:
                 f"optimizer.{number}.{name}": value
                 for number, values in optimizer["state"].items()
                 for name, value in values.items()
+                if value is not None  # of SGD without momentum
             },
             "random": torch.get_rng_state(),
         }
-        counters = {"step": self.step_number, "seconds": self.seconds}
+        counters = {
+            "step": self.step_number,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "scores": self.scores,
+        }
         metadata = {
             "config": self.config.model_dump_json(),
             "counters": json.dumps(counters),
@@ -189,6 +215,8 @@ class Trainer:
         torch.set_rng_state(tensors["random"])
         counters = json.loads(metadata["counters"])
         self.step_number, self.seconds = int(counters["step"]), float(counters["seconds"])
+        self.losses = [float(loss) for loss in counters.get("losses", [])]
+        self.scores = [float(score) for score in counters.get("scores", [])]
 
     def _check_same(self, saved: TrainConfig) -> None:
         budget = {"steps", "minutes", "patience"}

@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.data.sources import LabelledImage
+from napari_cellseg.core.inference.detection import find_instances
 from napari_cellseg.core.metrics import score
+from napari_cellseg.core.models.detector import Detector
 from napari_cellseg.core.models.registry import DenseModel
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.postprocessor import PostProcessor
@@ -49,7 +51,7 @@ def predict_maps(
 
 
 def validate(
-    network: DenseModel, images: Sequence[LabelledImage], channels: int, post: PostParams
+    network: DenseModel | Detector, images: Sequence[LabelledImage], channels: int, post: PostParams
 ) -> Generator[Progress, None, dict[str, float]]:
     """Score a network with default post-processing, at the images' own scale.
 
@@ -69,8 +71,12 @@ def validate(
             slice(max(0, (n - _SIDE) // 2), max(0, (n - _SIDE) // 2) + _SIDE)
             for n in image.labels.shape
         )
-        maps = predict_maps(network, image.image[middle], channels)
-        labels = PostProcessor(maps).run(post).labels
+        part = image.image[middle]
+        if isinstance(network, Detector):
+            found = PostProcessor(find_instances(network, part, channels))
+        else:
+            found = PostProcessor(predict_maps(network, part, channels))
+        labels = found.run(post).labels
         result = score(image.labels[middle], labels)
         rows["ap50"].append(result.ap[0])
         rows["map"].append(result.map)

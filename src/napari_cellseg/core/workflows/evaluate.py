@@ -65,7 +65,7 @@ def evaluate(
     from napari_cellseg.core.zoo.bundle import load_bundle
     from napari_cellseg.core.zoo.store import find_model
 
-    pairs = _all_pairs(folders, part)
+    pairs = all_pairs(folders, part)
     if isinstance(recipe, str):
         entry = find_model(recipe)
         recipe = Recipe.for_model(entry.card, entry.name)
@@ -78,7 +78,7 @@ def evaluate(
         with closing(segment(image, recipe, model=model, device=device)) as run:
             labels = (yield from _as_evaluating(run, results, len(pairs))).labels
         seconds = time.perf_counter() - start
-        scores = _score(pair, truth, labels.data)
+        scores = score_pair(pair, truth, labels.data)
         results.append(ImageResult(pair.name, pair.group, folder.name, scores, seconds))
         yield _progress(results, len(pairs))
     return Evaluation(tuple(results), recipe)
@@ -103,7 +103,7 @@ def evaluate_labels(
     ImageError
         If a file cannot be read.
     """
-    pairs = _all_pairs(folders, part)
+    pairs = all_pairs(folders, part)
     files = _label_files(predicted)
     missing = [pair.name for _, pair in pairs if stem(pair.image) not in files]
     if missing:
@@ -116,7 +116,7 @@ def evaluate_labels(
         yield _progress(results, len(pairs))
         truth = read_labels(pair.labels).data
         labels = read_labels(files[stem(pair.image)]).data
-        scores = _score(pair, truth, labels)
+        scores = score_pair(pair, truth, labels)
         results.append(ImageResult(pair.name, pair.group, folder.name, scores))
     return Evaluation(tuple(results))
 
@@ -140,7 +140,14 @@ def _progress(results: list[ImageResult], total: int, message: str = "") -> Prog
     return Progress("Evaluating", len(results), total, message, metrics)
 
 
-def _all_pairs(folders: Sequence[Path], part: str | None) -> list[tuple[Path, Pair]]:
+def all_pairs(folders: Sequence[Path], part: str | None) -> list[tuple[Path, Pair]]:
+    """List the pairs of all folders, each with its folder; see `evaluate` for `part`.
+
+    Raises
+    ------
+    DataError
+        If there is no folder, or one of them holds no such pairs.
+    """
     if not folders:
         raise DataError("No data folder was given. Name a folder that holds images/ and labels/.")
     return [
@@ -158,7 +165,14 @@ def _label_files(predicted: Path | Sequence[Path]) -> dict[str, Path]:
     return {stem(path).removesuffix("_labels"): path for path in predicted}
 
 
-def _score(pair: Pair, truth: npt.NDArray[np.int32], labels: npt.NDArray[np.int32]) -> Scores:
+def score_pair(pair: Pair, truth: npt.NDArray[np.int32], labels: npt.NDArray[np.int32]) -> Scores:
+    """Score the labels of one image; an error names it.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ.
+    """
     try:
         return score(truth, labels)
     except DataError as error:

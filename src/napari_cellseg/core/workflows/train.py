@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,64 +16,22 @@ from napari_cellseg.core.data.sources import (
     has_split,
     load_pairs,
 )
-from napari_cellseg.core.errors import DataError, OutputError
-from napari_cellseg.core.models.registry import MODELS
+from napari_cellseg.core.data.unlabelled import UnlabelledSampler, load_unlabelled
+from napari_cellseg.core.errors import DataError, SettingsError
+from napari_cellseg.core.models.detector import Detector, find_architecture
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.training.config import TrainConfig
+from napari_cellseg.core.training.detection import DetectionTrainer, train_guide
 from napari_cellseg.core.training.result import save_result
+from napari_cellseg.core.training.run import Row, Run, TrainResult, make_room
+from napari_cellseg.core.training.teacher import Teacher
 from napari_cellseg.core.training.trainer import Trainer
 from napari_cellseg.core.training.validation import validate
+from napari_cellseg.core.zoo.bundle import Model, load_bundle
+from napari_cellseg.core.zoo.store import find_model
 
-Row = dict[str, float]
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training run leaves.
-
-    Attributes
-    ----------
-    folder
-        The model bundle.
-    history
-        One row an epoch: step, seconds, loss, rate and the validation's scores.
-    best
-        The row of the weights that were kept.
-    """
-
-    folder: Path
-    history: tuple[Row, ...]
-    best: Row
-
-
-@dataclass
-class _Run:
-    """Where a run keeps its files, and what it has seen so far."""
-
-    folder: Path
-    history: list[Row]
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "last.safetensors"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        return self.folder / "best.safetensors"
-
-    @property
-    def best(self) -> Row:
-        return max(self.history, key=lambda row: row["ap50"])
-
-    def write_history(self) -> None:
-        names = sorted({name for row in self.history for name in row})
-        front = [n for n in ("step", "seconds", "rate", "loss") if n in names]
-        names = front + [n for n in names if n not in front]
-        with (self.folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.history)
+__all__ = ["TrainResult", "split_pairs", "train"]
 
 
 def split_pairs(folders: Sequence[Path], config: TrainConfig) -> tuple[list[Pair], list[Pair]]:
@@ -116,6 +72,7 @@ def train(
     folders: Sequence[Path],
     output: Path,
     *,
+    unlabelled: Sequence[Path] = (),
     resume: bool = False,
     device: str = "auto",
 ) -> Generator[Progress, None, TrainResult]:
@@ -132,6 +89,8 @@ def train(
         Each with ``images/``, ``labels/`` and optionally ``split.json`` and ``groups.json``.
     output
         Folder of the bundle; it must not exist yet.
+    unlabelled
+        Images, or folders of them, for ``config.teacher``.
     resume
         Go on from the last checkpoint.
     device
@@ -146,49 +105,69 @@ def train(
     ------
     DataError
         If the data cannot be used.
+    ModelError
+        If the parent or the teacher cannot be loaded.
     OutputError
         If the bundle exists already or its folder cannot be written.
+    SettingsError
+        If a setting of the post-processing is unknown, or the teacher does not fit.
     TrainingError
         If the loss is not finite or there is nothing to resume.
     """
     from napari_cellseg.core.device import choose_device
 
-    run = _Run(output.with_name(output.name + ".run"), [])
-    _make_room(run, output, resume)
+    parent = load_bundle(find_model(config.parent).folder) if config.parent else None
+    if parent:
+        config = config.replace(
+            model=parent.card.architecture,
+            model_params=parent.card.params,
+            normalization=parent.card.normalization.model_dump(),
+        )
+    post = PostParams.parse({**(parent.card.post if parent else {}), **config.post})
+    teacher_model = _find_teacher(config, unlabelled)
+    run = Run(output.with_name(output.name + ".run"), [])
+    make_room(run, output, resume)
     train_pairs, validation_pairs = split_pairs(folders, config)
     images = yield from load_pairs(train_pairs, config.normalization)
     held_out = yield from load_pairs(_spread(validation_pairs, config), config.normalization)
-    channels = MODELS[config.model].Params.parse(config.model_params).in_channels
+    architecture = find_architecture(config.model)
+    channels = architecture.Params.parse(config.model_params).in_channels
     sampler = PatchSampler(
-        images, config.patch_size, channels, config.augment, config.targets, config.seed
+        images,
+        config.patch_size,
+        channels,
+        config.augment,
+        config.targets,
+        config.touching,
+        config.seed,
     )
-    trainer = Trainer(config, sampler, choose_device(device).device)
+    teacher = None
+    if teacher_model:
+        planes = yield from load_unlabelled(unlabelled, config.normalization)
+        patches = UnlabelledSampler(
+            planes, config.patch_size, channels, config.augment, config.seed
+        )
+        teacher = Teacher(teacher_model, patches, config)
+    weights = parent.network.state_dict() if parent else None
+    make_trainer = DetectionTrainer if issubclass(architecture, Detector) else Trainer
+    trainer = make_trainer(config, sampler, choose_device(device).device, weights, teacher)
     if resume:
         run.history = trainer.load(run.checkpoint)["history"]
     try:
-        yield from _epochs(trainer, run, held_out, channels)
+        yield from train_guide(trainer)
+        yield from _epochs(trainer, run, held_out, channels, post)
     finally:
         if trainer.step_number:
             trainer.save(run.checkpoint, {"history": run.history})
     yield Progress("Saving the model")
-    save_result(trainer, run.best_checkpoint, output, images)
+    save_result(trainer, run.best_checkpoint, output, images, parent.card if parent else None)
     return TrainResult(output, tuple(run.history), run.best)
 
 
-def _make_room(run: _Run, output: Path, resume: bool) -> None:
-    """Refuse to overwrite a model or an unfinished run; make the run's folder."""
-    if output.exists():
-        raise OutputError(f"'{output}' exists already. Choose another name, or remove it.")
-    if run.checkpoint.exists() and not resume:
-        raise OutputError(
-            f"'{run.folder}' holds an unfinished run. Resume it, or remove that folder."
-        )
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder '{run.folder}' cannot be made: {error.strerror}. Choose another place."
-        ) from error
+def _find_teacher(config: TrainConfig, unlabelled: Sequence[Path]) -> Model | None:
+    if bool(config.teacher) != bool(unlabelled):
+        raise SettingsError("A teacher and unlabelled images go together. Give both, or neither.")
+    return load_bundle(find_model(config.teacher).folder) if config.teacher else None
 
 
 def _spread(pairs: list[Pair], config: TrainConfig) -> list[Pair]:
@@ -200,27 +179,31 @@ def _spread(pairs: list[Pair], config: TrainConfig) -> list[Pair]:
 
 
 def _epochs(
-    trainer: Trainer, run: _Run, held_out: list[LabelledImage], channels: int
+    trainer: Trainer,
+    run: Run,
+    held_out: list[LabelledImage],
+    channels: int,
+    post: PostParams,
 ) -> Generator[Progress, None, None]:
     config = trainer.config
-    while trainer.fraction < 1:
-        losses: list[float] = []
-        for _ in range(config.epoch_steps):
+    # a run that was interrupted before a validation goes on with it
+    while trainer.fraction < 1 or trainer.losses:
+        while trainer.fraction < 1 and len(trainer.losses) < config.epoch_steps:
             started = time.perf_counter()
-            losses.append(trainer.step())
+            trainer.losses.append(trainer.step())
             trainer.seconds += time.perf_counter() - started
-            yield _progress(trainer, losses[-1])
-            if trainer.fraction >= 1:
-                break
-        scores = yield from validate(trainer.average, held_out, channels, PostParams())
+            yield _progress(trainer, trainer.losses[-1])
+        scores = yield from validate(trainer.average, held_out, channels, post)
         row: Row = {
             "step": trainer.step_number,
             "seconds": trainer.seconds,
             "rate": trainer.learning_rate(),
-            "loss": float(np.mean(losses)),
+            "loss": float(np.mean(trainer.losses)),
             **scores,
         }
         run.history.append(row)
+        trainer.scores.append(scores["ap50"])
+        trainer.losses.clear()
         run.write_history()
         trainer.save(run.checkpoint, {"history": run.history})
         if run.best is row:

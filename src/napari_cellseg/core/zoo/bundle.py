@@ -1,22 +1,20 @@
-"""Model bundles: a folder with a card and safetensors weights, written whole or not at all."""
+"""Model bundles: a card and safetensors weights, written whole or not at all, loaded warily."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_cellseg import __version__
 from napari_cellseg.core._torch import gated_import, torch
-from napari_cellseg.core.errors import ModelError, OutputError, SettingsError
-from napari_cellseg.core.models.registry import DenseModel, build_model
-from napari_cellseg.core.zoo.card import CARD_FILE, Card
-
-WEIGHTS_FILE = "weights.safetensors"
+from napari_cellseg.core.errors import ModelError, SettingsError
+from napari_cellseg.core.models.detector import Detector, build_network
+from napari_cellseg.core.models.registry import DenseModel
+from napari_cellseg.core.zoo.card import Card
+from napari_cellseg.core.zoo.contents import CARD_FILE, WEIGHTS_FILE, read_entry, write_folder
+from napari_cellseg.core.zoo.store import is_included
 
 State = dict[str, torch.Tensor]
 
@@ -38,6 +36,7 @@ def save_bundle(folder: Path, network: torch.nn.Module, card: Card) -> Card:
 
     Matrices and kernels are stored as ``card.weights_dtype``. Vectors (biases, statistics of
     normalisation layers) always keep float32: they are small, and a variance may exceed float16.
+    A self-test is put in afterwards, by `add_self_test`.
 
     Parameters
     ----------
@@ -62,37 +61,13 @@ def save_bundle(folder: Path, network: torch.nn.Module, card: Card) -> Card:
     state = _to_store(network.state_dict(), card.weights_dtype)
     weights: bytes = gated_import("safetensors.torch").save(state)
     written = card.replace(
+        self_test_sha256="",
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         created=card.created or datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
     )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".bundle-", dir=folder.parent) as scratch:
-            fresh = Path(scratch) / "new"
-            fresh.mkdir()
-            (fresh / WEIGHTS_FILE).write_bytes(weights)
-            (fresh / CARD_FILE).write_text(written.to_json(), encoding="utf-8")
-            _put_in_place(fresh, folder, Path(scratch) / "old")
-    except OSError as error:
-        raise OutputError(
-            f"The model cannot be saved in '{folder}': {error.strerror or error}. "
-            "Choose a folder that you may write to, on a disk with free space."
-        ) from error
+    write_folder(folder, {WEIGHTS_FILE: weights, CARD_FILE: written.to_json().encode()})
     return written
-
-
-def _put_in_place(fresh: Path, folder: Path, old: Path) -> None:
-    if folder.exists():
-        os.replace(folder, old)
-    try:
-        os.replace(fresh, folder)
-    except OSError:
-        if old.exists():
-            os.replace(old, folder)
-        raise
-    if old.exists():
-        shutil.rmtree(old)
 
 
 def _to_store(state: State, dtype: str) -> State:
@@ -110,17 +85,35 @@ def _to_store(state: State, dtype: str) -> State:
     return stored
 
 
-def load_bundle(folder: Path) -> Model:
+def load_bundle(bundle: Path) -> Model:
     """Load a bundle; nothing in it is ever unpickled or executed.
+
+    The first time that a bundle from elsewhere is loaded, its self-test must succeed; an included
+    one is tested by ``doctor`` and ``models show --check`` alone, because loading has to be fast.
+
+    Parameters
+    ----------
+    bundle
+        Folder or zip.
 
     Raises
     ------
     ModelError
         If card or weights are missing, damaged, changed since they were saved, or do not
-        belong to the architecture that the card names.
+        belong to the architecture that the card names, or the self-test fails.
     """
-    card = Card.load(folder)
-    state = _read_weights(folder / WEIGHTS_FILE, card)
+    model = load_untested(bundle)
+    if model.card.self_test_sha256 and not is_included(bundle):
+        from napari_cellseg.core.zoo.self_test import check_once
+
+        check_once(model, bundle)
+    return model
+
+
+def load_untested(bundle: Path) -> Model:
+    """Load a bundle without its self-test, otherwise as `load_bundle`."""
+    card = Card.load(bundle)
+    state = _read_weights(bundle, card)
     network = _build(card)
     _check_state(state, network.state_dict(), card)
     network.load_state_dict(state)  # copies into the network's own float32 tensors
@@ -128,12 +121,12 @@ def load_bundle(folder: Path) -> Model:
     return Model(card, network)
 
 
-def _read_weights(path: Path, card: Card) -> State:
+def _read_weights(bundle: Path, card: Card) -> State:
     try:
-        content = path.read_bytes()
+        content = read_entry(bundle, WEIGHTS_FILE)
     except OSError as error:
         raise ModelError(
-            f"The weights of the model '{card.name}' cannot be read ({path}): "
+            f"The weights of the model '{card.name}' cannot be read ({bundle / WEIGHTS_FILE}): "
             "install the model again."
         ) from error
     if hashlib.sha256(content).hexdigest() != card.weights_sha256:
@@ -152,9 +145,9 @@ def _read_weights(path: Path, card: Card) -> State:
     return state
 
 
-def _build(card: Card) -> DenseModel:
+def _build(card: Card) -> DenseModel | Detector:
     try:
-        network = build_model(card.architecture, card.params)
+        network = build_network(card.architecture, card.params)
     except SettingsError as error:
         raise ModelError(
             f"The model '{card.name}' cannot be built here: {error} "

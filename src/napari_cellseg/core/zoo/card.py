@@ -12,9 +12,9 @@ from napari_cellseg import __version__
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.errors import ModelError
 from napari_cellseg.core.inference.preparation import Normalization
+from napari_cellseg.core.zoo.contents import CARD_FILE, read_entry
 
-CARD_FILE = "card.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 ChannelKind = Literal["gray", "rgb", "multi"]
 
@@ -49,7 +49,8 @@ class Card(Params):
     pixel_size
         Typical pixel size of the training images in µm, or None.
     maps
-        Names of the probability maps that it predicts.
+        Names of the probability maps that it predicts; ``("instances",)`` for a network that finds
+        objects one by one.
     post
         Post-processing settings that differ from the general defaults.
     licence, data, recipe, seed, lineage
@@ -58,11 +59,15 @@ class Card(Params):
         Held-out scores: data set → metric → value.
     weights_sha256, weights_dtype
         Hash of the weights file and how it stores the weights.
+    self_test_sha256
+        Hash of the file with the self-test, or "" where the bundle has none.
+    axes
+        Axes that the network sees at once; all others (time, depth) are independent slices.
     created, version
         ISO time of creation and the package version that wrote it.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str = Field(pattern=r"^\w[\w.\- ]*$", max_length=100)
     title: str = ""
     description: str = ""
@@ -83,6 +88,8 @@ class Card(Params):
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     weights_dtype: Literal["float16", "float32"] = "float16"
+    self_test_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    axes: Literal["YX"] = "YX"
     created: str = ""
     lineage: tuple[str, ...] = ()
     version: str = __version__
@@ -102,7 +109,7 @@ class Card(Params):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read a card from JSON.
+        """Read a card from JSON; one of an older version becomes one of today's.
 
         Raises
         ------
@@ -121,6 +128,8 @@ class Card(Params):
                 f"The model's card has version {version}, newer than this plugin reads: "
                 "update napari-cellseg."
             )
+        if version == 1:  # it lacks axes and self_test_sha256, whose defaults are right for it
+            values["schema_version"] = SCHEMA_VERSION
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -132,22 +141,21 @@ class Card(Params):
             ) from error
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read the card of the bundle in `folder`.
+    def load(cls, bundle: Path) -> Self:
+        """Read the card of a bundle, which is a folder or a zip.
 
         Raises
         ------
         ModelError
             If there is none or it cannot be read.
         """
-        path = folder / CARD_FILE
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_entry(bundle, CARD_FILE).decode("utf-8")
         except FileNotFoundError as error:
             raise ModelError(
-                f"'{folder}' is not a model: it holds no {CARD_FILE}. "
+                f"'{bundle}' is not a model: it holds no {CARD_FILE}. "
                 "Choose a folder that napari-cellseg has written."
             ) from error
         except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"The card '{path}' cannot be read: {error}.") from error
+            raise ModelError(f"The card '{bundle / CARD_FILE}' cannot be read: {error}.") from error
         return cls.from_json(text)

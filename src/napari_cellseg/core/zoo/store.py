@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from napari_cellseg.core.errors import ModelError
-from napari_cellseg.core.zoo.card import CARD_FILE, Card
+from napari_cellseg.core.zoo.card import Card
+from napari_cellseg.core.zoo.contents import CARD_FILE, is_zip
 
 HOME_VARIABLE = "NAPARI_CELLSEG_HOME"
 Group = Literal["included", "mine", "file"]
@@ -27,7 +28,7 @@ class ModelEntry:
     group
         Where it comes from: ``"included"``, ``"mine"`` or ``"file"``.
     folder
-        Folder of the bundle.
+        Folder of the bundle, or its zip.
     card
         Its card.
     """
@@ -43,18 +44,28 @@ def included_folder() -> Path:
     return Path(__file__).parent / "bundles"
 
 
-def user_folder() -> Path:
-    """Return the folder of the user's own models.
+def is_included(bundle: Path) -> bool:
+    """Tell whether a bundle comes with the package."""
+    return bundle.absolute().parent == included_folder().absolute()
 
-    It is ``models`` in the directory named by the environment variable ``NAPARI_CELLSEG_HOME``,
-    or else in the platform's folder for user data. It need not exist.
+
+def home_folder() -> Path:
+    """Return the folder of all that is kept for the user; it need not exist.
+
+    The environment variable ``NAPARI_CELLSEG_HOME`` names it; by default it is the platform's
+    folder for user data.
     """
     home = os.environ.get(HOME_VARIABLE)
     if home:
-        return Path(home).expanduser() / "models"
+        return Path(home).expanduser()
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("napari-cellseg", appauthor=False)) / "models"
+    return Path(platformdirs.user_data_dir("napari-cellseg", appauthor=False))
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own models, ``models`` in `home_folder`."""
+    return home_folder() / "models"
 
 
 def list_models(on_problem: Callable[[str], None] | None = None) -> list[ModelEntry]:
@@ -95,7 +106,12 @@ def _bundle_folders() -> Iterator[tuple[Group, Path]]:
 
 
 def find_model(name_or_path: str | Path) -> ModelEntry:
-    """Return the model of that name, or the one at that path (a bundle folder or a file in it).
+    """Return the model of that name, or the one at that path.
+
+    Parameters
+    ----------
+    name_or_path
+        Name, or path of a bundle's folder, of a file in it, or of its zip.
 
     Raises
     ------
@@ -111,11 +127,13 @@ def find_model(name_or_path: str | Path) -> ModelEntry:
         folder = path if path.is_dir() else path.parent
         if folder.is_dir():
             return ModelEntry(str(folder.resolve()), "file", folder, Card.load(folder))
+    if is_zip(path):
+        return ModelEntry(str(path.resolve()), "file", path, Card.load(path))
     if path.is_file():
         raise ModelError(
             f"'{path.name}' is not a napari-cellseg model. Files such as .pt and .pth may run "
             "foreign code and are not opened: choose a folder with card.json and "
-            "weights.safetensors."
+            "weights.safetensors, or the zip of one."
         )
     known = [entry.name for entry in entries]
     close = difflib.get_close_matches(str(name_or_path), known, n=1)
@@ -123,5 +141,5 @@ def find_model(name_or_path: str | Path) -> ModelEntry:
     listed = ", ".join(known) or "none"
     raise ModelError(
         f"There is no model called '{name_or_path}'.{hint} Installed: {listed}. "
-        "Give one of these names, or the folder of a model."
+        "Give one of these names, or the folder or zip of a model."
     )

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.postprocess.params import PostParams
-from napari_cellseg.core.postprocess.registry import STAGES, stage_of
+from napari_cellseg.core.postprocess.registry import STAGES, Source, fields_of, stage_of
 from napari_cellseg.gui.form import Form
 from napari_cellseg.session import presets
 
@@ -61,6 +61,7 @@ class LiveBox(QWidget):
         self.save.clicked.connect(self._on_save)
         self.reset.clicked.connect(lambda: self._take(self._base))
         self._fill_presets()
+        self.show_source("maps")
         self.show_removed({})
 
     def _lay_out(self) -> None:
@@ -80,6 +81,10 @@ class LiveBox(QWidget):
         column.addWidget(self.removed_note)
         column.addLayout(self._rules_column)
         self._rules_column.setSpacing(2)
+
+    def show_source(self, source: Source) -> None:
+        """Show only the settings that matter for what the model predicts."""
+        self.form.hide_fields(set(PostParams.model_fields) - set(fields_of(source)))
 
     def show_params(self, params: Any, base: Any) -> None:
         """Show settings; `base` are those that the model brings along."""

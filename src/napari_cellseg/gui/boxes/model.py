@@ -30,7 +30,8 @@ _GROUPS = {"included": "Included", "mine": "Mine", "file": "From file"}
 _FROM_FILE = "from-file"
 _METRICS = {"ap50": "AP50", "pq": "PQ"}  # the headline ones, as they are shown
 _HELP = "The trained network; the card below says what it was trained on."
-NO_MODEL = "No model is installed: choose 'From file…' and take a model folder."
+_FILES = "Models (*.zip card.json);;All files (*)"
+NO_MODEL = "No model is installed: choose 'From file…' and take a model's zip or folder."
 
 
 class ModelBox(QWidget):
@@ -122,7 +123,7 @@ class ModelBox(QWidget):
                 rows.appendRow(item)
         action = QStandardItem("From file…")
         action.setData(_FROM_FILE, Qt.ItemDataRole.UserRole)
-        action.setToolTip("Choose the folder of a model that someone gave you.")
+        action.setToolTip("Choose a model that someone gave you, a zip or a folder.")
         rows.appendRow(action)
         if not self._entries:
             missing = QStandardItem("No model installed")
@@ -136,9 +137,11 @@ class ModelBox(QWidget):
         key = self.combo.itemData(row)
         if key == _FROM_FILE:
             self._fill()  # the entry is an action: go back to the model that was chosen
-            folder = QFileDialog.getExistingDirectory(self, "Choose a model folder")
-            if folder:
-                self.open_model(Path(folder))
+            path, _ = QFileDialog.getOpenFileName(
+                self, "Choose a model: its zip, or card.json in its folder", filter=_FILES
+            )
+            if path:
+                self.open_model(Path(path))
         elif key in self._entries:
             self.choose(key)
 
@@ -151,10 +154,10 @@ class ModelBox(QWidget):
                 self.changed.emit()
                 return
 
-    def open_model(self, folder: Path) -> None:
-        """Add the model in `folder` to the list and choose it."""
+    def open_model(self, path: Path) -> None:
+        """Add the model in a zip or a folder (or of a file in it) to the list and choose it."""
         try:
-            entry = find_model(str(folder))
+            entry = find_model(str(path))
         except CellsegError as error:
             self.failed.emit(error)
             return

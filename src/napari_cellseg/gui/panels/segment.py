@@ -138,6 +138,7 @@ class SegmentPanel(Panel):
     def _on_model(self) -> None:
         entry = self.view.model.entry
         if entry is not None:
+            self.view.live.show_source("instances" if "instances" in entry.card.maps else "maps")
             start = Recipe.for_model(entry.card, entry.name)
             start = start.replace(tiling=start.tiling.replace(tile=self._preferences.runtime.tile))
             # Not by name alone: the model of that name may have been trained again.

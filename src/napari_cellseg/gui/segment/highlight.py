@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_cellseg.gui import layers
 from napari_cellseg.gui.boxes.live import rule_title
+from napari_cellseg.gui.geometry import slice_box
 from napari_cellseg.gui.segment.result import ResultLayer
 from napari_cellseg.session.locks import Int32Array
 from napari_cellseg.session.run import Run
@@ -41,6 +42,27 @@ class RemovedObjects(QObject):
         """Highlight what `rule` removed; "" shows nothing."""
         self.rule = rule
         self.refresh()
+        if self._layer is not None:
+            self._go_to_nearest_plane()
+
+    def _go_to_nearest_plane(self) -> None:
+        """Move the viewer to a plane on which the rule removed something, if it shows none."""
+        run, layer, axes = self._session.run, self._result.layer, self._result.axes
+        sliced = [axes.index(axis) for axis in "TZ" if axis in axes]
+        if run is None or layer is None or not sliced:
+            return
+        planes = sorted(run.still_removed(self.rule))
+        shown = slice_box(layer, axes, self._viewer.dims.point)
+        here = [shown[axes[k]].start for k in sliced]
+        if not planes or tuple(here) in planes:
+            return
+        nearest = min(planes, key=lambda plane: int(np.abs(np.subtract(plane, here)).sum()))
+        position = np.zeros(layer.ndim)
+        position[sliced] = nearest
+        world = layer.data_to_world(position)
+        first = self._viewer.dims.ndim - layer.ndim
+        for k in sliced:
+            self._viewer.dims.set_point(first + k, float(world[k]))
 
     def refresh(self) -> None:
         """Follow another result or rule."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_cellseg.core.progress import Progress
 from napari_cellseg.gui import geometry, layers
 from napari_cellseg.gui.job_runner import JobRunner, LatestJob, single_step
 from napari_cellseg.gui.segment.result import ResultLayer
+from napari_cellseg.session.locks import Int32Array
 from napari_cellseg.session.run import Run
 from napari_cellseg.session.session import Session
 
@@ -19,6 +21,9 @@ WHOLE_AT_ONCE = 3_000_000
 """Images of up to so many pixels are relabelled whole at every move: that is fast enough."""
 SETTLE_MS = 120
 """A larger image is relabelled whole once the hand has rested for so long."""
+
+Made = tuple[Run, Int32Array]
+"""A run and a copy of its labels, for a layer to own."""
 
 
 class LiveUpdater(QObject):
@@ -97,8 +102,8 @@ class LiveUpdater(QObject):
             return
         edits, edited = self._result.edits, self._result.snapshot()
         self._wholes.submit(
-            lambda: new.inheriting(old, edited),
-            lambda merged: self._take(old, merged, edits, lambda: self.adopt(new)),
+            lambda: _with_copy(new.inheriting(old, edited)),
+            lambda made: self._take(old, made, edits, lambda: self.adopt(new)),
         )
 
     def _submit_whole(self) -> None:
@@ -107,23 +112,24 @@ class LiveUpdater(QObject):
             return
         edits, edited = self._result.edits, self._result.snapshot()
         self._wholes.submit(
-            lambda: run.relabelled(post, edited),
-            lambda new: self._take(run, new, edits, self.refresh),
+            lambda: _with_copy(run.relabelled(post, edited)),
+            lambda made: self._take(run, made, edits, self.refresh),
         )
 
-    def _take(self, old: Run, new: Run, edits: int, again: Callable[[], None]) -> None:
-        """Show `new`, unless the user painted or restored something that it does not know."""
+    def _take(self, old: Run, made: Made, edits: int, again: Callable[[], None]) -> None:
+        """Show a new run, unless the user painted or restored something that it does not know."""
+        new, shown = made
         layer = self._result.layer
         if layer is None or not self._result.is_ours:
             return
         if layers.stroke_in_progress(layer):
-            QTimer.singleShot(50, lambda: self._take(old, new, edits, again))
+            QTimer.singleShot(50, lambda: self._take(old, made, edits, again))
             return
         if self._session.run is not old or self._result.edits != edits:
             again()
             return
         self._session.accept(new)
-        self._result.update(new)
+        self._result.update(new, shown)
         if not self._settle.isActive():
             self._end_preview()
         self.updated.emit(new)
@@ -132,3 +138,11 @@ class LiveUpdater(QObject):
         if self._preview is not None:
             layers.end_preview(self._viewer, self._preview, self._result.layer)
             self._preview = None
+
+
+def _with_copy(
+    work: Generator[Progress, None, Run],
+) -> Generator[Progress, None, Made]:
+    """Add a copy of the labels, for a layer to own: large ones take too long for the window."""
+    run = yield from work
+    return run, run.labels.copy()

@@ -49,11 +49,10 @@ class ResultLayer(QObject):
         self.edits = 0
         self.layer.events.paint.connect(self._on_paint)
 
-    def update(self, run: Run) -> None:
-        """Show the same run with other labels."""
+    def update(self, run: Run, data: Int32Array) -> None:
+        """Show the same run with other labels: `data`, a copy of them that the layer may keep."""
         if self.layer is None:
             return
-        data = run.labels.copy()
         layers.replace_labels(self.layer, data, self.axes, metadata_of(run, self.axes))
         self._shown = self.layer.data
         self.edits = 0

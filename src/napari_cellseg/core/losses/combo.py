@@ -1,32 +1,15 @@
-"""Losses for probability maps, by name."""
+"""Cross-entropy and Dice in one (Abbas & Abdulmunim 2023)."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 from pydantic import Field
 
 from napari_cellseg.core._torch import torch
-from napari_cellseg.core.components import Params, Registry
+from napari_cellseg.core.components import Params
+from napari_cellseg.core.losses._forms import dice, regions
+from napari_cellseg.core.losses.registry import LOSSES, Loss
 
 functional = torch.nn.functional
-
-
-class Loss:
-    """A loss of one map: logits and target ``(B, 1, Y, X)`` in, a scalar out."""
-
-    Params: type[Params] = Params
-
-    def __init__(self, params: Any = None) -> None:
-        self.params = params or self.Params()
-
-    def __call__(self, logits: torch.Tensor, target: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the loss of the map called `name`."""
-        raise TypeError(f"{type(self).__name__} does not say how it is computed")
-
-
-LOSSES: Registry[type[Loss]] = Registry("loss", __name__)
 
 
 class ComboParams(Params):
@@ -64,7 +47,9 @@ class ComboLoss(Loss):
 
     The paper prints eq. 1 without a logarithm and parentheses; read as
     ``BCE_beta = -1/N sum [beta y log p + (1 - beta) (1 - y) log(1 - p)]``. Dice is taken over the
-    whole batch. The smallest value is ``-(1 - alpha)``.
+    whole batch. The smallest value is ``-(1 - alpha)``. For ``"classes"`` the cross-entropy is
+    categorical, beta weighs all object types and 1 - beta background, and Dice is the mean over
+    the object types.
     """
 
     Params = ComboParams
@@ -76,28 +61,30 @@ class ComboLoss(Loss):
         Parameters
         ----------
         logits, target
-            ``(B, 1, Y, X)``; the target holds 0 and 1.
+            As for `Loss`.
         name
             Name of the map; ``"contour"`` is weighted by ``contour_beta``.
         """
         params = self.params
         beta = params.contour_beta if name == "contour" else params.beta
         logits = logits.float()
-        # log-sigmoid keeps value and gradient finite for any logit
-        entropy = -(
-            beta * target * functional.logsigmoid(logits)
-            + (1 - beta) * (1 - target) * functional.logsigmoid(-logits)
-        ).mean()
-        probability = torch.sigmoid(logits)
-        overlap = (probability * target).sum()
-        dice = (2 * overlap + params.smooth) / (probability.sum() + target.sum() + params.smooth)
-        loss: torch.Tensor = params.alpha * entropy - (1 - params.alpha) * dice
+        entropy = (_entropy_of_classes if name == "classes" else _entropy)(logits, target, beta)
+        probability, truth = regions(logits, target, name)
+        overlap = dice(probability, truth, params.smooth, params.smooth)
+        loss: torch.Tensor = params.alpha * entropy - (1 - params.alpha) * overlap
         return loss
 
 
-def total_loss(
-    loss: Loss, logits: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor]
-) -> torch.Tensor:
-    """Return the mean of `loss` over all maps of a network."""
-    parts = [loss(logits[name], targets[name], name) for name in logits]
-    return torch.stack(parts).mean()
+def _entropy(logits: torch.Tensor, target: torch.Tensor, beta: float) -> torch.Tensor:
+    # log-sigmoid keeps value and gradient finite for any logit
+    return -(
+        beta * target * functional.logsigmoid(logits)
+        + (1 - beta) * (1 - target) * functional.logsigmoid(-logits)
+    ).mean()
+
+
+def _entropy_of_classes(logits: torch.Tensor, target: torch.Tensor, beta: float) -> torch.Tensor:
+    weight = logits.new_full((logits.shape[1],), beta)
+    weight[0] = 1 - beta
+    index = target[:, 0].long()
+    return functional.cross_entropy(logits, index, weight, reduction="none").mean()

@@ -1,0 +1,93 @@
+"""What a training run leaves: the folder with its checkpoints and history, and its result."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_cellseg.core.errors import OutputError
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run leaves.
+
+    Attributes
+    ----------
+    folder
+        The model bundle.
+    history
+        One row an epoch: step, seconds, loss, rate and the validation's scores.
+    best
+        The row of the weights that were kept.
+    """
+
+    folder: Path
+    history: tuple[Row, ...]
+    best: Row
+
+
+@dataclass
+class Run:
+    """Where a run keeps its files, and what it has seen so far.
+
+    Attributes
+    ----------
+    folder
+        Made by `make_room`.
+    history
+        One row an epoch, as in `TrainResult`.
+    """
+
+    folder: Path
+    history: list[Row]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state after the last epoch, or where the run was interrupted."""
+        return self.folder / "last.safetensors"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The state after the epoch with the best validation."""
+        return self.folder / "best.safetensors"
+
+    @property
+    def best(self) -> Row:
+        """The row of the best epoch, the first of equals."""
+        return max(self.history, key=lambda row: row["ap50"])
+
+    def write_history(self) -> None:
+        """Write ``history.csv``."""
+        names = sorted({name for row in self.history for name in row})
+        front = [n for n in ("step", "seconds", "rate", "loss") if n in names]
+        names = front + [n for n in names if n not in front]
+        with (self.folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.history)
+
+
+def make_room(run: Run, output: Path, resume: bool) -> None:
+    """Make the run's folder.
+
+    Raises
+    ------
+    OutputError
+        If `output` or an unfinished run would be overwritten, or the folder cannot be made.
+    """
+    if output.exists():
+        raise OutputError(f"'{output}' exists already. Choose another name, or remove it.")
+    if run.checkpoint.exists() and not resume:
+        raise OutputError(
+            f"'{run.folder}' holds an unfinished run. Resume it, or remove that folder."
+        )
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder '{run.folder}' cannot be made: {error.strerror}. Choose another place."
+        ) from error

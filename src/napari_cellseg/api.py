@@ -89,8 +89,9 @@ def segment(
     -------
     Segmentation
         ``labels`` (a `Labels` with ``data`` of shape (T?, Z?, Y, X), int32), ``prediction`` (the
-        probability maps), ``recipe`` (to repeat it), ``record`` (versions, timing, device) and
-        ``removed`` (what each clean-up rule took away).
+        probability maps), ``recipe`` (to repeat it), ``record`` (versions, timing, device),
+        ``removed`` (what each clean-up rule took away) and ``classes`` (class and margin of each
+        object, None if the model tells none apart).
 
     Raises
     ------
@@ -137,7 +138,8 @@ def train(
     ----------
     data
         Folder, or folders, of ``images/`` and ``labels/`` with equal names; an optional
-        ``split.json`` lists ``train`` and ``val``.
+        ``split.json`` lists ``train`` and ``val``, an optional ``classes.csv`` gives the classes of
+        objects.
     output
         Folder of the new model.
     unlabelled
@@ -208,7 +210,8 @@ def evaluate(
     Returns
     -------
     Evaluation
-        Scores of each image, of each group and overall.
+        Scores of each image, of each group and overall; ``confusion()`` has those of the object
+        classes.
 
     Raises
     ------

@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_recipe_options(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help="write evaluation.csv and .json there"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write evaluation.csv and .json there, with classes also evaluation_classes.csv",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 

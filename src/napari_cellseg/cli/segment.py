@@ -94,7 +94,7 @@ def _segment_file(
             )
     image = read_image(path, axes=arguments.axes, series=arguments.series)
     result = follow(segment(image, recipe, model=model, device=arguments.device), title)
-    labels_path, _ = save_result(result, arguments.output, name)
+    labels_path, *_ = save_result(result, arguments.output, name)
     say(f"{path}: {result.labels.n_objects} objects, {labels_path}")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_cellseg.core.confusion import Confusion, pooled
 from napari_cellseg.core.files import make_folder, write_text
 from napari_cellseg.core.metrics import Scores, summarize
 from napari_cellseg.core.recipe import Recipe
@@ -29,6 +30,8 @@ class ImageResult:
         Every metric.
     seconds
         Wall time of the segmentation; 0 for labels made elsewhere.
+    confusion
+        Objects by true and predicted class, if both are known.
     """
 
     name: str
@@ -36,6 +39,7 @@ class ImageResult:
     folder: str
     scores: Scores
     seconds: float = 0.0
+    confusion: Confusion | None = None
 
     def as_row(self) -> dict[str, Any]:
         """Return one flat row of a table."""
@@ -70,8 +74,16 @@ class Evaluation:
             for name in names
         }
 
+    def confusion(self) -> Confusion | None:
+        """Return the objects of all images by true and predicted class, None without classes."""
+        parts = [one.confusion for one in self.images if one.confusion is not None]
+        return pooled(parts) if parts else None
+
     def table(self) -> str:
-        """Return means per group and overall as aligned text; object counts are sums."""
+        """Return means per group and overall as aligned text; object counts are sums.
+
+        With classes the confusion matrix at IoU 0.5 and F1 of each class follow.
+        """
         groups = self.groups()
         lines = list(groups.items())
         if len(groups) > 1:
@@ -84,6 +96,9 @@ class Evaluation:
                 for key in _TABLE
             ]
             text.append(f"{name:{width}} {summary['images']:6.0f}" + "".join(cells))
+        confusion = self.confusion()
+        if confusion is not None:
+            text += ["", "Objects by true (rows) and predicted class (columns):", confusion.table()]
         return "\n".join(text)
 
     def to_csv(self) -> str:
@@ -96,17 +111,19 @@ class Evaluation:
         return text.getvalue()
 
     def to_json(self) -> str:
-        """Return overall, group and image scores and the recipe."""
+        """Return overall, group and image scores, the recipe, and with classes their scores."""
+        confusion = self.confusion()
         content = {
             "overall": self.overall(),
             "groups": self.groups(),
             "images": [one.as_row() for one in self.images],
             "recipe": self.recipe.model_dump(mode="json") if self.recipe else None,
+            **({"classes": confusion.to_dict()} if confusion else {}),
         }
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     def save(self, folder: Path) -> None:
-        """Write ``evaluation.csv`` and ``evaluation.json``.
+        """Write ``evaluation.csv`` and ``.json``, and with classes ``evaluation_classes.csv``.
 
         Raises
         ------
@@ -116,3 +133,6 @@ class Evaluation:
         make_folder(folder)
         write_text(folder / "evaluation.csv", self.to_csv())
         write_text(folder / "evaluation.json", self.to_json())
+        confusion = self.confusion()
+        if confusion is not None:
+            write_text(folder / "evaluation_classes.csv", confusion.to_csv())

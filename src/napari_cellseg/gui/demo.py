@@ -69,7 +69,7 @@ def _finish(viewer: napari.Viewer, panel: SegmentPanel, output: Path, name: str)
     screenshot = output / f"{name}_screenshot.png"
     viewer.screenshot(str(screenshot), canvas_only=False, flash=False)
     result = Segmentation(
-        run.as_labels(), run.planes.prediction, run.recipe, run.record, run.removed
+        run.as_labels(), run.planes.prediction, run.recipe, run.record, run.removed, run.classes
     )
     files = [screenshot, *save_result(result, output, name)]
     _say(f"{run.record.objects} cells found in '{run.image.name}' ({run.record.device}).")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.arrays import Image, Labels
+from napari_cellseg.core.classify import ObjectClasses, classify
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.removed import Removed
 from napari_cellseg.core.progress import Progress
@@ -40,6 +41,8 @@ class Run:
         What a person decided.
     mask
         True (Y, X) inside the drawn region; None if there is none.
+    classes
+        Class and certainty of each object of `labels`, if the model tells classes apart.
     """
 
     image: Image
@@ -50,6 +53,7 @@ class Run:
     removed: RemovedByPlane
     locks: Locks
     mask: npt.NDArray[np.bool_] | None = None
+    classes: ObjectClasses | None = None
 
     def relabelled(
         self, post: PostParams, edited: Int32Array | None = None
@@ -69,7 +73,11 @@ class Run:
         if not labels.flags.c_contiguous:
             labels = np.ascontiguousarray(labels)
         recipe = self.recipe.replace(post=post)
-        run = replace(self, recipe=recipe, labels=labels, removed=removed, locks=locks)
+        planes = self.planes.prediction.classes
+        classes = classify(labels, planes) if planes else None
+        run = replace(
+            self, recipe=recipe, labels=labels, removed=removed, locks=locks, classes=classes
+        )
         return replace(run, record=run.new_record())
 
     def new_record(self) -> RunRecord:

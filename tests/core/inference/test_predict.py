@@ -203,10 +203,10 @@ def test_when_a_gpu_is_too_small_the_cpu_takes_over(disc_model, discs, monkeypat
 
     monkeypatch.setattr(predict_module, "accelerate", accelerate)
     monkeypatch.setattr(predict_module, "release_memory", lambda device: None)
-    forward = predict_module._forward
+    forward = predict_module.forward
     monkeypatch.setattr(
         predict_module,
-        "_forward",
+        "forward",
         lambda net, x, channels, device: forward(net, x, channels, "cpu"),
     )
     image = Image(discs(200, 200), "YX")

@@ -44,6 +44,8 @@ class PatchSampler:
         Share of patches whose middle lies near a place where two objects touch.
     seed
         Patches of the same seed are the same.
+    types
+        Names of the object classes in the order of the network, if it tells any apart.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class PatchSampler:
         targets: TargetParams,
         touching: float,
         seed: int,
+        types: Sequence[str] = (),
     ) -> None:
         self._images = [image for image in images if image.labels.any()]
         if not self._images:
@@ -66,7 +69,7 @@ class PatchSampler:
                 f"{channels}. Train on images of one kind, or change the model's channels."
             )
         self._size, self._channels, self._seed = size, channels, seed
-        self._augment, self._targets = augment, targets
+        self._augment, self._targets, self._types = augment, targets, types
         self._shares = _shares(self._images)
         lines = [_touching_pixels(image.labels) for image in self._images]
         self._crowded = [(i, at) for i, at in zip(self._images, lines, strict=True) if len(at)]
@@ -75,13 +78,17 @@ class PatchSampler:
 
     def patch(self, number: int) -> Patch:
         """Return patch `number`, augmented."""
+        return self._draw(number)[0]
+
+    def _draw(self, number: int) -> tuple[Patch, LabelledImage]:
         rng = np.random.default_rng((self._seed, number))
         source, center = self._place(rng)
         patch = cut_patch(source.image, source.labels, center, self._size, self._augment, rng)
         image = patch.image
         if len(image) < self._channels:
             image = np.repeat(image, self._channels, axis=0)
-        return Patch(change_intensities(image, self._augment, rng), patch.labels)
+        image = change_intensities(image, self._augment, rng)
+        return Patch(image, patch.labels), source
 
     def _place(self, rng: np.random.Generator) -> tuple[LabelledImage, tuple[float, float]]:
         """Choose an image, and what lies in the middle of the patch."""
@@ -114,11 +121,14 @@ class PatchSampler:
         image
             float32 ``(B, C, Y, X)``, channels last in memory.
         targets
-            By map name, float32 ``(B, 1, Y, X)``.
+            By map name, float32 ``(B, 1, Y, X)``; ``"classes"`` is int64.
         """
-        patches = [self.patch(number * size + k) for k in range(size)]
-        image = torch.from_numpy(np.stack([patch.image for patch in patches]))
-        maps = [make_targets(patch.labels, self._targets) for patch in patches]
+        drawn = [self._draw(number * size + k) for k in range(size)]
+        image = torch.from_numpy(np.stack([patch.image for patch, _ in drawn]))
+        maps = [
+            make_targets(patch.labels, self._targets, source.classes, self._types)
+            for patch, source in drawn
+        ]
         return image.contiguous(memory_format=torch.channels_last), {
             name: torch.from_numpy(np.stack([m[name] for m in maps]))[:, None] for name in maps[0]
         }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.arrays import Image
+from napari_cellseg.core.data.classes import check_labels, read_classes
 from napari_cellseg.core.errors import DataError, ImageError
 from napari_cellseg.core.inference.preparation import (
     Normalization,
@@ -36,12 +37,15 @@ class Pair:
         The files.
     group
         Kind of image, such as ``"fluorescence_gray"``; the folder's name where none is given.
+    classes
+        Classes of the objects by their numbers, as far as ``classes.csv`` gives them.
     """
 
     name: str
     image: Path
     labels: Path
     group: str
+    classes: Mapping[int, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class LabelledImage:
         int32 (Y, X), 0 is background.
     diameter
         Median diameter of a circle of each object's area, in pixels; 0 without objects.
+    classes
+        As in `Pair`.
     """
 
     name: str
@@ -65,6 +71,7 @@ class LabelledImage:
     image: npt.NDArray[np.float16]
     labels: npt.NDArray[np.int32]
     diameter: float
+    classes: Mapping[int, str] = field(default_factory=dict)
 
 
 def find_pairs(folder: Path, part: str | None = None) -> list[Pair]:
@@ -74,7 +81,8 @@ def find_pairs(folder: Path, part: str | None = None) -> list[Pair]:
     ----------
     folder
         Holds ``images/`` and ``labels/`` with files of equal stems, and optionally ``split.json``
-        (``{"train": [stems], "val": [stems]}``) and ``groups.json`` (``{stem: group}``).
+        (``{"train": [stems], "val": [stems]}``), ``groups.json`` (``{stem: group}``) and
+        ``classes.csv`` (see `read_classes`).
     part
         A part of ``split.json``; None takes every pair.
 
@@ -99,7 +107,10 @@ def find_pairs(folder: Path, part: str | None = None) -> list[Pair]:
         raise DataError(
             f"In '{folder}' {what}. Each image in images/ needs a file of the same name in labels/."
         )
-    return [Pair(n, images[n], labels[n], groups.get(n, folder.name)) for n in names]
+    classes = read_classes(folder, images)
+    return [
+        Pair(n, images[n], labels[n], groups.get(n, folder.name), classes.get(n, {})) for n in names
+    ]
 
 
 def has_split(folder: Path) -> bool:
@@ -168,6 +179,7 @@ def _load(pair: Pair, normalization: Normalization) -> LabelledImage:
             f"The labels of '{pair.image}' are {labels.data.shape} px but the image is "
             f"{plane.shape[:2]} px. Replace the one that is wrong."
         )
+    check_labels(pair.classes, labels.data, pair.name)
     limits = percentile_limits(plane, normalization.low, normalization.high, joint=image.rgb)
     return LabelledImage(
         pair.name,
@@ -175,6 +187,7 @@ def _load(pair: Pair, normalization: Normalization) -> LabelledImage:
         normalize(plane, limits).astype(np.float16),
         np.asarray(labels.data, dtype=np.int32),
         median_diameter(labels.data),
+        pair.classes,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from napari_cellseg.core.components import Params
+from napari_cellseg.core.losses import UNCLASSIFIED
 
 
 class TargetParams(Params):
@@ -67,9 +69,38 @@ def contour_map(labels: npt.NDArray[np.integer], params: TargetParams) -> npt.ND
     return np.asarray((highest > 0) & (highest != lowest))
 
 
+def class_map(
+    labels: npt.NDArray[np.integer], classes: Mapping[int, str], types: Sequence[str]
+) -> npt.NDArray[np.int64]:
+    """Draw each object with the number of its class.
+
+    Parameters
+    ----------
+    labels
+        Instance ids (Y, X), 0 is background.
+    classes
+        Class names by instance id.
+    types
+        Names of the classes in the order of the network.
+
+    Returns
+    -------
+    int64 (Y, X): 0 is background, k the k-th of `types`, `UNCLASSIFIED` an object without class,
+    which the loss of this map leaves out while foreground and contours count it as ever.
+    """
+    numbers = {name: number for number, name in enumerate(types, 1)}
+    ids, places = np.unique(labels, return_inverse=True)
+    drawn = [numbers[classes[i]] if i in classes else UNCLASSIFIED for i in ids.tolist()]
+    values = np.where(ids == 0, 0, np.array(drawn, np.int64))
+    return np.asarray(values[places.reshape(labels.shape)])
+
+
 def make_targets(
-    labels: npt.NDArray[np.integer], params: TargetParams
-) -> dict[str, npt.NDArray[np.float32]]:
+    labels: npt.NDArray[np.integer],
+    params: TargetParams,
+    classes: Mapping[int, str] | None = None,
+    types: Sequence[str] = (),
+) -> dict[str, npt.NDArray[Any]]:
     """Return the maps that a network learns from `labels`.
 
     Parameters
@@ -78,12 +109,18 @@ def make_targets(
         Instance ids (Y, X), 0 is background.
     params
         How contours are drawn.
+    classes, types
+        As for `class_map`; without types there is no such map.
 
     Returns
     -------
-    ``{"foreground": ..., "contour": ...}``, float32 (Y, X), 0 or 1.
+    ``{"foreground": ..., "contour": ...}``, float32 (Y, X), 0 or 1; with types also ``"classes"``,
+    int64 (Y, X).
     """
-    return {
+    maps: dict[str, npt.NDArray[Any]] = {
         "foreground": (labels > 0).astype(np.float32),
         "contour": contour_map(labels, params).astype(np.float32),
     }
+    if types:
+        maps["classes"] = class_map(labels, classes or {}, types)
+    return maps

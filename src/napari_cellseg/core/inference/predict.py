@@ -19,6 +19,7 @@ from napari_cellseg.core.inference.blending import Blender
 from napari_cellseg.core.inference.channels import choose_channels
 from napari_cellseg.core.inference.detection import accelerated, detect_plane, tiling_of
 from napari_cellseg.core.inference.effort import Effort, is_out_of_memory, release_memory
+from napari_cellseg.core.inference.output import TYPE_PREFIX, forward, plane_names
 from napari_cellseg.core.inference.prediction import Prediction, allocate_maps
 from napari_cellseg.core.inference.preparation import Preparation, normalize, percentile_limits
 from napari_cellseg.core.inference.resample import make_taps, resample
@@ -91,7 +92,7 @@ def predict(
     rows, columns = _bounds(image, region)
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     detects = isinstance(model.network, Detector)
-    maps = allocate_maps(() if detects else model.card.maps, (*image.leading, *shape))
+    maps = allocate_maps(() if detects else plane_names(model.card), (*image.leading, *shape))
     instances: dict[tuple[int, ...], Instances] = {}
     effort = Effort.of(device, tiling_of(tiling) if detects else tiling)
     steps: list[str] = []
@@ -134,7 +135,8 @@ def predict(
         if device != "cpu" or math.prod(job.shape) >= _LARGE_PIXELS:
             release_memory(device)
     axes = image.leading_axes + "YX"
-    return Prediction(maps, axes, scale, effort.device, tuple(steps), instances)
+    classes = {name: maps.pop(TYPE_PREFIX + name) for name in model.card.types}
+    return Prediction(maps, axes, scale, effort.device, tuple(steps), instances, classes)
 
 
 def _made_ready(model: Model, device: str) -> torch.nn.Module:
@@ -221,7 +223,7 @@ def _predict_plane(
     for row, tiles in itertools.groupby(grid.tiles, key=lambda tile: tile[0]):
         for batch in _chunks(tiles, effort.batch(view.job.shape)):
             inputs = np.stack([view.tile(grid, *tile) for tile in batch])
-            outputs = _forward(network, inputs, view.job.in_channels, effort.device)
+            outputs = forward(network, inputs, view.job.in_channels, effort.device)
             for tile, values in zip(batch, outputs, strict=True):
                 blender.add(*tile, values)
             done += len(batch)
@@ -232,19 +234,3 @@ def _predict_plane(
 def _chunks(tiles: Iterator[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
     while batch := list(itertools.islice(tiles, size)):
         yield batch
-
-
-def _forward(
-    network: torch.nn.Module, inputs: npt.NDArray[np.float32], in_channels: int, device: str
-) -> npt.NDArray[np.float32]:
-    """Return probabilities times 255, ``(B, K, Y, X)``, of inputs ``(B, Y, X, C)``."""
-    dtype = next(network.parameters()).dtype
-    with torch.inference_mode():
-        # (B, Y, X, C) in memory is the channels-last layout of (B, C, Y, X)
-        batch = torch.from_numpy(inputs).to(device=device, dtype=dtype).permute(0, 3, 1, 2)
-        if batch.shape[1] < in_channels:
-            batch = batch.expand(-1, in_channels, -1, -1)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        logits = torch.cat(list(network(batch).values()), dim=1)
-        probabilities: npt.NDArray[np.float32] = logits.float().sigmoid_().mul_(255).cpu().numpy()
-    return probabilities

@@ -37,6 +37,8 @@ class Prediction:
         What was changed on the way, one sentence each (for instance that the batch was halved).
     instances
         By plane index, the candidates for objects; empty where there are maps.
+    classes
+        For each object class that the network tells apart, its probability, as `maps`.
     """
 
     maps: Mapping[str, npt.NDArray[np.uint8]]
@@ -45,6 +47,7 @@ class Prediction:
     device: str = "cpu"
     steps: tuple[str, ...] = ()
     instances: Mapping[tuple[int, ...], Instances] = field(default_factory=dict)
+    classes: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -26,6 +26,9 @@ class Loss:
         raise TypeError(f"{type(self).__name__} does not say how it is computed")
 
 
+UNCLASSIFIED = -1
+"""Value of the target of ``"classes"`` where the class is unknown."""
+
 LOSSES: Registry[type[Loss]] = Registry("loss", __package__)
 
 
@@ -42,12 +45,34 @@ def total_loss(
     outputs
         The prediction, then the auxiliary outputs of a deeply supervised network, each by map name.
     targets
-        By map name.
+        By map name. Pixels whose class is `UNCLASSIFIED` take no part in the loss of ``"classes"``.
     auxiliary_weight
         Weight of each auxiliary output; the prediction has 1.
     """
-    total = torch.stack([loss(v, targets[name], name) for name, v in outputs[0].items()]).mean()
+    total = _mean_loss(loss, outputs[0], targets)
     for output in outputs[1:]:
-        parts = [loss(v, targets[name], name) for name, v in output.items()]
-        total = total + auxiliary_weight * torch.stack(parts).mean()
+        total = total + auxiliary_weight * _mean_loss(loss, output, targets)
     return total
+
+
+def _mean_loss(
+    loss: Loss, output: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    parts = []
+    for name, logits in output.items():
+        target = targets[name]
+        if name == "classes":
+            logits, target = _classified(logits, target)
+        # a mean over no pixel would be no number
+        parts.append(loss(logits, target, name) if target.numel() else logits.sum() * 0)
+    return torch.stack(parts).mean()
+
+
+def _classified(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the pixels of known class alone, as one image ``(1, K, N, 1)``."""
+    known = target[:, 0] != UNCLASSIFIED
+    if bool(known.all()):
+        return logits, target
+    return logits.movedim(1, -1)[known].T[None, :, :, None], target[:, 0][known][
+        None, None, :, None
+    ]

@@ -120,6 +120,17 @@ class DenseModel(torch.nn.Module):
         return dict(zip(channels, torch.split(logits, list(channels.values()), dim=1), strict=True))
 
 
+def type_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Return the probabilities of the object types, ``(B, K - 1, Y, X)``, without background.
+
+    Parameters
+    ----------
+    logits
+        The map ``"classes"``, ``(B, K, Y, X)``, background first.
+    """
+    return logits.float().softmax(1)[:, 1:]
+
+
 def _crop(maps: Maps, image: torch.Tensor) -> Maps:
     height, width = image.shape[-2:]
     return {name: logits[..., :height, :width] for name, logits in maps.items()}

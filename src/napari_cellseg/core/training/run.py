@@ -57,8 +57,11 @@ class Run:
 
     @property
     def best(self) -> Row:
-        """The row of the best epoch, the first of equals."""
-        return max(self.history, key=lambda row: row["ap50"])
+        """The row of the best epoch, the first of equals.
+
+        The best has the highest AP50, or with object classes the highest sum of AP50 and F1.
+        """
+        return max(self.history, key=lambda row: row["ap50"] + row.get("class_f1", 0.0))
 
     def write_history(self) -> None:
         """Write ``history.csv``."""

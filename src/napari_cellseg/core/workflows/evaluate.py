@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_cellseg.core.confusion import Confusion, confusion
+from napari_cellseg.core.data.classes import check_labels, read_object_classes
 from napari_cellseg.core.data.sources import Pair, find_pairs, has_split
 from napari_cellseg.core.errors import DataError
 from napari_cellseg.core.evaluation import Evaluation, ImageResult
@@ -22,6 +24,8 @@ from napari_cellseg.core.recipe import Recipe
 if TYPE_CHECKING:
     from napari_cellseg.core.workflows.segment import Segmentation
     from napari_cellseg.core.zoo.bundle import Model
+
+Labels = npt.NDArray[np.int32]
 
 
 def evaluate(
@@ -76,10 +80,13 @@ def evaluate(
         image, truth = read_image(pair.image), read_labels(pair.labels).data
         start = time.perf_counter()
         with closing(segment(image, recipe, model=model, device=device)) as run:
-            labels = (yield from _as_evaluating(run, results, len(pairs))).labels
+            found = yield from _as_evaluating(run, results, len(pairs))
         seconds = time.perf_counter() - start
-        scores = score_pair(pair, truth, labels.data)
-        results.append(ImageResult(pair.name, pair.group, folder.name, scores, seconds))
+        labels = found.labels.data
+        scores = score_pair(pair, truth, labels)
+        given = found.classes
+        classes = _confusion(pair, truth, labels, given.by_id(), given.types) if given else None
+        results.append(ImageResult(pair.name, pair.group, folder.name, scores, seconds, classes))
         yield _progress(results, len(pairs))
     return Evaluation(tuple(results), recipe)
 
@@ -93,6 +100,8 @@ def evaluate_labels(
     ----------
     predicted
         Label files, or a folder of them: ``STEM.tif`` or ``STEM_labels.tif`` for image ``STEM``.
+        A file ``STEM_objects.csv`` beside it, as `segment` writes it on the command line, gives the
+        classes of the objects.
     folders, part
         As in `evaluate`.
 
@@ -115,9 +124,13 @@ def evaluate_labels(
     for folder, pair in pairs:
         yield _progress(results, len(pairs))
         truth = read_labels(pair.labels).data
-        labels = read_labels(files[stem(pair.image)]).data
+        path = files[stem(pair.image)]
+        labels = read_labels(path).data
         scores = score_pair(pair, truth, labels)
-        results.append(ImageResult(pair.name, pair.group, folder.name, scores))
+        given = read_object_classes(path.with_name(f"{stem(pair.image)}_objects.csv"), labels)
+        types = sorted(set(given.values()))
+        classes = _confusion(pair, truth, labels, given, types) if given else None
+        results.append(ImageResult(pair.name, pair.group, folder.name, scores, 0.0, classes))
     return Evaluation(tuple(results))
 
 
@@ -165,7 +178,17 @@ def _label_files(predicted: Path | Sequence[Path]) -> dict[str, Path]:
     return {stem(path).removesuffix("_labels"): path for path in predicted}
 
 
-def score_pair(pair: Pair, truth: npt.NDArray[np.int32], labels: npt.NDArray[np.int32]) -> Scores:
+def _confusion(
+    pair: Pair, truth: Labels, labels: Labels, given: Mapping[int, str], types: Sequence[str]
+) -> Confusion | None:
+    """Compare classes, if the data have any for this image."""
+    if not pair.classes:
+        return None
+    check_labels(pair.classes, truth, pair.name)
+    return confusion(truth, labels, pair.classes, given, types)
+
+
+def score_pair(pair: Pair, truth: Labels, labels: Labels) -> Scores:
     """Score the labels of one image; an error names it.
 
     Raises

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_cellseg.core.arrays import Image, Labels
+from napari_cellseg.core.classify import ObjectClasses, classify
 from napari_cellseg.core.device import choose_device
 from napari_cellseg.core.errors import ModelError
 from napari_cellseg.core.inference.predict import AUTOMATIC_SCALES, Region, predict, scale_for
@@ -47,6 +48,8 @@ class Segmentation:
         How it was made.
     removed
         What each rule took away, by plane index and name of the parameter.
+    classes
+        Class and certainty of each object, if the model tells classes apart.
     """
 
     labels: Labels
@@ -54,6 +57,7 @@ class Segmentation:
     recipe: Recipe
     record: RunRecord
     removed: Mapping[tuple[int, ...], Mapping[str, Removed]]
+    classes: ObjectClasses | None = None
 
 
 def segment(
@@ -110,7 +114,8 @@ def segment(
         seconds=time.perf_counter() - clock,
         started=started,
     )
-    return Segmentation(labels, prediction, recipe, record, objects.removed)
+    classes = classify(labels.data, prediction.classes) if prediction.classes else None
+    return Segmentation(labels, prediction, recipe, record, objects.removed, classes)
 
 
 def _with_weights_of(card: Card, recipe: Recipe) -> Recipe:

@@ -23,6 +23,7 @@ from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.training.detection import DetectionTrainer, train_guide
+from napari_cellseg.core.training.object_types import object_types, with_object_types
 from napari_cellseg.core.training.result import save_result
 from napari_cellseg.core.training.run import Row, Run, TrainResult, make_room
 from napari_cellseg.core.training.teacher import Teacher
@@ -86,7 +87,8 @@ def train(
     config
         Settings; with the same settings and data a run on the CPU is repeatable bit for bit.
     folders
-        Each with ``images/``, ``labels/`` and optionally ``split.json`` and ``groups.json``.
+        Each with ``images/``, ``labels/`` and optionally ``split.json``, ``groups.json`` and
+        ``classes.csv``, whose classes a dense network then learns too.
     output
         Folder of the bundle; it must not exist yet.
     unlabelled
@@ -125,9 +127,10 @@ def train(
         )
     post = PostParams.parse({**(parent.card.post if parent else {}), **config.post})
     teacher_model = _find_teacher(config, unlabelled)
+    train_pairs, validation_pairs = split_pairs(folders, config)
+    config = with_object_types(config, [*train_pairs, *validation_pairs])
     run = Run(output.with_name(output.name + ".run"), [])
     make_room(run, output, resume)
-    train_pairs, validation_pairs = split_pairs(folders, config)
     images = yield from load_pairs(train_pairs, config.normalization)
     held_out = yield from load_pairs(_spread(validation_pairs, config), config.normalization)
     architecture = find_architecture(config.model)
@@ -140,6 +143,7 @@ def train(
         config.targets,
         config.touching,
         config.seed,
+        object_types(config),
     )
     teacher = None
     if teacher_model:

@@ -103,6 +103,11 @@ class Card(Params):
             raise ValueError("a model that takes rgb has 3 input channels")
         return self
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Names of the object classes that the model tells apart, in the network's order."""
+        return tuple(self.params.get("types", ())) if "classes" in self.maps else ()
+
     def to_json(self) -> str:
         """Return the card as indented JSON."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

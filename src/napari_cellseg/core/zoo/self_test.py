@@ -195,7 +195,7 @@ def _run(model: Model, tile: Pixels, device: str) -> dict[str, npt.NDArray[np.ui
     prediction = finish(predict(model, image, preparation, Tiling(), device, scale=1.0))
     if prediction.instances:
         return {"foreground": prediction.instances[()].as_map()}  # objects found one by one
-    return dict(prediction.maps)
+    return {**prediction.maps, **{f"class {k}": v for k, v in prediction.classes.items()}}
 
 
 def _worst(maps: Maps, expected: Mapping[str, Pixels]) -> Deviation:

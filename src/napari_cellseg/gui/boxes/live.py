@@ -7,6 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QHBoxLayout,
     QInputDialog,
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.registry import STAGES, Source, fields_of, stage_of
+from napari_cellseg.gui.classes import legend
 from napari_cellseg.gui.form import Form
 from napari_cellseg.session import presets
 
@@ -35,11 +37,13 @@ class LiveBox(QWidget):
     """Shows and changes post-processing settings.
 
     Signals: ``changed(PostParams)`` while a control moves, ``highlight_requested(str)`` with the
-    rule whose removed objects are to be shown ("" for none), ``failed(CellsegError)``.
+    rule whose removed objects are to be shown ("" for none), ``colour_requested(bool)`` when
+    objects are to be coloured by class or not, ``failed(CellsegError)``.
     """
 
     changed = Signal(object)
     highlight_requested = Signal(str)
+    colour_requested = Signal(bool)
     failed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -52,6 +56,8 @@ class LiveBox(QWidget):
         for name in PostParams.model_fields:
             sections[_HEADINGS[stage_of(name)]].append(name)
         self.form = Form(self._base, sections)
+        self.by_class = QCheckBox("Colour by class")
+        self.legend = QLabel()
         self.removed_note = QLabel()
         self.rules: dict[str, QPushButton] = {}
         self._rules_column = QVBoxLayout()
@@ -60,8 +66,10 @@ class LiveBox(QWidget):
         self.preset.activated.connect(self._on_preset)
         self.save.clicked.connect(self._on_save)
         self.reset.clicked.connect(lambda: self._take(self._base))
+        self.by_class.toggled.connect(self.colour_requested)
         self._fill_presets()
         self.show_source("maps")
+        self.show_types(())
         self.show_removed({})
 
     def _lay_out(self) -> None:
@@ -78,6 +86,10 @@ class LiveBox(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row)
         column.addWidget(self.form)
+        self.by_class.setToolTip("Give all objects of a class one colour.")
+        self.legend.setWordWrap(True)
+        column.addWidget(self.by_class)
+        column.addWidget(self.legend)
         column.addWidget(self.removed_note)
         column.addLayout(self._rules_column)
         self._rules_column.setSpacing(2)
@@ -85,6 +97,12 @@ class LiveBox(QWidget):
     def show_source(self, source: Source) -> None:
         """Show only the settings that matter for what the model predicts."""
         self.form.hide_fields(set(PostParams.model_fields) - set(fields_of(source)))
+
+    def show_types(self, types: tuple[str, ...]) -> None:
+        """Offer colours by class for a model that tells these object types apart."""
+        self.legend.setText(legend(types))
+        for widget in (self.by_class, self.legend):
+            widget.setVisible(bool(types))
 
     def show_params(self, params: Any, base: Any) -> None:
         """Show settings; `base` are those that the model brings along."""

@@ -80,6 +80,7 @@ class SegmentPanel(Panel):
         view.run.region_requested.connect(self._on_draw_region)
         view.live.changed.connect(self._on_post)
         view.live.highlight_requested.connect(self.removed.show)
+        view.live.colour_requested.connect(self._on_colour)
         view.live.failed.connect(self.show_failure)
         view.copy.clicked.connect(self._on_copy)
 
@@ -139,6 +140,7 @@ class SegmentPanel(Panel):
         entry = self.view.model.entry
         if entry is not None:
             self.view.live.show_source("instances" if "instances" in entry.card.maps else "maps")
+            self.view.live.show_types(entry.card.types)
             start = Recipe.for_model(entry.card, entry.name)
             start = start.replace(tiling=start.tiling.replace(tile=self._preferences.runtime.tile))
             # Not by name alone: the model of that name may have been trained again.
@@ -161,6 +163,9 @@ class SegmentPanel(Panel):
     def _on_post(self, post: Any) -> None:
         self.session.change_recipe(post=post)
         self.live.refresh()
+
+    def _on_colour(self, on: bool) -> None:
+        self.result.colour_by_class(on, self.session.run)
 
     def _on_measure(self) -> None:
         image = self.view.image

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
-from napari_cellseg.gui import conversion, layers
+from napari_cellseg.gui import classes, conversion, layers
 from napari_cellseg.gui.geometry import spatial_axes
 from napari_cellseg.gui.segment.network import Request
 from napari_cellseg.session.locks import Int32Array
@@ -33,6 +33,7 @@ class ResultLayer(QObject):
         self._origin: tuple[Any, ...] = ()
         self._shown: Any = None
         self.edits = 0
+        self._by_class = False
         viewer.layers.events.removed.connect(self._on_removed)
 
     def show(self, run: Run, request: Request) -> None:
@@ -46,6 +47,7 @@ class ResultLayer(QObject):
         )
         self._origin = _origin(request)
         self._shown = self.layer.data
+        self._show_classes(run)
         self.edits = 0
         self.layer.events.paint.connect(self._on_paint)
 
@@ -56,6 +58,23 @@ class ResultLayer(QObject):
         layers.replace_labels(self.layer, data, self.axes, metadata_of(run, self.axes))
         self._shown = self.layer.data
         self.edits = 0
+        self._show_classes(run)
+
+    def _show_classes(self, run: Run) -> None:
+        if self.layer is not None and run.classes is not None:
+            classes.show_features(self.layer, run.classes)
+            if self._by_class:
+                classes.colour(self.layer, run.classes)
+
+    def colour_by_class(self, on: bool, run: Run | None) -> None:
+        """Colour the objects of `run`, which is on screen, by class, or each by itself again."""
+        self._by_class = on
+        if self.layer is None or run is None or run.classes is None:
+            return
+        if on:
+            classes.colour(self.layer, run.classes)
+        else:
+            classes.colour_each(self.layer)
 
     @property
     def is_ours(self) -> bool:

@@ -1,12 +1,12 @@
-"""Make the included model from a trained bundle: fit its settings, score it, write its card.
+"""Make an included model from a trained bundle: fit its settings, score it, write its card.
 
-    python scripts/included_model.py RUN/nuclei DSB2018_FOLDER BBBC039_FOLDER
+    python scripts/included_model.py RUN/nuclei nuclei_dsb2018 nuclei_bbbc039
 
 RUN/nuclei is what ``napari-cellseg train`` left, with RUN/nuclei.run beside it. Its settings of
-post-processing are chosen on images of the training part: those that the run held out, and half
+post-processing are chosen on images of the training part: those that the run held out, and a share
 of the others. The scores on the card are those of the untouched ``val`` parts, with these settings.
-The finished bundle, with a self-test on a sample image, replaces the one in the package; recipe,
-history, curve and scores go to training/nuclei/.
+The finished bundle, with a self-test on a sample image, replaces the one of its architecture in the
+package; recipe, history, curve and scores go to training/NAME/.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import csv
 import json
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,8 +39,53 @@ from napari_cellseg.core.zoo.card import Card, DataSource
 from napari_cellseg.core.zoo.self_test import add_self_test
 
 ROOT = Path(__file__).resolve().parents[1]
-BUNDLE = ROOT / "src" / "napari_cellseg" / "core" / "zoo" / "bundles" / "nuclei"
-RECORD = ROOT / "training" / "nuclei"
+BUNDLES = ROOT / "src" / "napari_cellseg" / "core" / "zoo" / "bundles"
+RECORDS = ROOT / "training"
+
+NETWORKS = {
+    "attention-unet": ("", "", "Attention U-Net with an EfficientNet-B0 encoder"),
+    "attention-linknet": ("-attention-linknet", "attention LinkNet", "Attention LinkNet"),
+    "haru-net": ("-haru-net", "HARU-Net", "HARU-Net of a quarter of the paper's widths"),
+    "iau-net": ("-iau-net", "IAU-Net", "IAU-Net of half the paper's widths"),
+    "unetpp-attention": (
+        "-unetpp-attention",
+        "U-Net++ with attention",
+        "U-Net++ with attention gates, of half the paper's widths",
+    ),
+    "unet": ("-unet", "plain U-Net", "U-Net with an EfficientNet-B0 encoder, a baseline"),
+}
+"""By architecture: what it adds to the bundle's name and title, and what the network is."""
+
+SOURCES = {
+    "nuclei_dsb2018": DataSource(
+        name="DSB2018",
+        licence="CC0-1.0",
+        source="2018 Data Science Bowl, stage 1, BBBC038v1 (Caicedo et al. 2019), with the "
+        "community's corrections",
+    ),
+    "nuclei_bbbc039": DataSource(
+        name="BBBC039",
+        licence="CC0-1.0",
+        source="Broad Bioimage Benchmark Collection, BBBC039v1 (Caicedo et al. 2019)",
+    ),
+    "cells_t98g_phase": DataSource(
+        name="T98G phase contrast",
+        licence="MIT",
+        source="Usiigaci (Tsai et al. 2019)",
+    ),
+}
+NUCLEI = (
+    "nuclei",
+    "Nuclei (fluorescence, bright field, stained tissue)",
+    "Finds nuclei in fluorescence, grey bright field and stained colour images, bright on dark or "
+    "dark on bright.",
+)
+PHASE = (
+    "cells-phase",
+    "Whole cells (phase contrast)",
+    "Finds whole adherent cells in phase contrast images; trained on 20 images of one cell line "
+    "(T98G) from one microscope.",
+)
 
 GRID: dict[str, tuple[float, ...]] = {
     "foreground_threshold": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
@@ -49,13 +95,9 @@ GRID: dict[str, tuple[float, ...]] = {
     "min_area": (16, 20, 24),
 }
 ROUNDS = 2
-SHARE = 2  # of the images that were trained on, every so many takes part in the fit
+SHARES = {"attention-unet": 2}  # of the images trained on, every so many takes part in the fit
+SHARE = 4
 
-SOURCES = {
-    "BBBC039": "Broad Bioimage Benchmark Collection, BBBC039v1 (Caicedo et al. 2019)",
-    "DSB2018": "2018 Data Science Bowl, stage 1, BBBC038v1 (Caicedo et al. 2019), with the "
-    "community's corrections",
-}
 METRICS = ("ap50", "ap75", "map", "f1_50", "pq", "aji", "dice", "iou", "images")
 
 
@@ -90,27 +132,47 @@ def fit_post(model: Model, pairs: Sequence[Pair]) -> dict[str, float]:
     return best
 
 
-def describe(card: Card, post: dict[str, float], folders: Sequence[Path]) -> Card:
+def describe(card: Card, post: dict[str, float]) -> Card:
     """Fill in what a training run does not know: title, licence, sources."""
-    counts = {one.name: one.images for one in card.data}
-    bbbc = counts.get(folders[1].name, 0)
-    data = tuple(
-        DataSource(name=name, licence="CC0-1.0", source=SOURCES[name], images=images)
-        for name, images in (("DSB2018", sum(counts.values()) - bbbc), ("BBBC039", bbbc))
-    )
+    counts: Counter[str] = Counter()
+    for one in card.data:  # the kinds of images of DSB2018 are named apart
+        counts[one.name if one.name in SOURCES else "nuclei_dsb2018"] += one.images
+    data = [SOURCES[name].model_dump() | {"images": count} for name, count in counts.items()]
+    phase = "cells_t98g_phase" in counts
+    name, title, what = PHASE if phase else NUCLEI
+    ending, addition, network = NETWORKS[card.architecture]
+    start = f", begun from '{card.lineage[-1]}'" if phase and card.lineage else ""
     return card.replace(
-        name="nuclei",
-        title="Nuclei (fluorescence, bright field, stained tissue)",
+        name=name + ending,
+        title=title + (f": {addition}" if addition else ""),
         description=(
-            "Finds nuclei in fluorescence, grey bright field and stained colour images, bright on "
-            "dark or dark on bright. Attention U-Net with an EfficientNet-B0 encoder, trained from "
-            "scratch. Scores are means over the images of the held-out parts, with default "
-            "settings."
+            f"{what} {network}, trained by us{start}. Scores are means over the images of the "
+            "held-out parts, with default settings."
         ),
         licence="BSD-3-Clause",
-        data=[one.model_dump() for one in data],
+        data=data,
         post=post,
     )
+
+
+def measure_speed(model: Model, pairs: Sequence[Pair], repeats: int = 3) -> float:
+    """Return processor seconds a megapixel, from image to maps; the least of some repeats."""
+    image = read_image(pairs[-1].image)
+    recipe = Recipe.for_model(model.card)
+    pixels = image.data.shape[0] * image.data.shape[1]
+    took = []
+    for _ in range(repeats):
+        before = time.process_time()
+        finish(segment(image, recipe, model=model, device="cpu"))
+        took.append(time.process_time() - before)
+    return min(took) / pixels * 1e6
+
+
+def test_image(card: Card, train: Sequence[Pair]) -> np.ndarray:
+    """Return the image of the self-test: a sample in the public domain, or one of training."""
+    if card.name.startswith(NUCLEI[0]):
+        return np.asarray(load_sample().data)
+    return np.asarray(read_image(train[0].image).data)
 
 
 def plot(history: Path, picture: Path) -> None:
@@ -124,7 +186,7 @@ def plot(history: Path, picture: Path) -> None:
         rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     left.plot([r["step"] for r in rows], [r["loss"] for r in rows], ".-")
-    left.set(xlabel="step", ylabel="training loss", title="Combo loss, mean of an epoch")
+    left.set(xlabel="step", ylabel="training loss", title="Loss, mean of an epoch")
     for name in sorted({k for r in rows for k in r if k.startswith("ap50")}):
         have = [r for r in rows if name in r]
         label = "all" if name == "ap50" else name.removeprefix("ap50_")
@@ -139,29 +201,32 @@ def main(bundle: Path, folders: list[Path]) -> None:
     model = load_bundle(bundle)
     config = TrainConfig.parse(model.card.recipe)
     train, held_out = split_pairs(folders, config)
-    card = describe(model.card, fit_post(model, [*held_out, *train[::SHARE]]), folders)
-    BUNDLE.parent.mkdir(parents=True, exist_ok=True)
-    save_bundle(BUNDLE, model.network, card)
-    result = finish(evaluate(str(BUNDLE), folders, device="cpu"))
+    share = SHARES.get(config.model, SHARE)
+    card = describe(model.card, fit_post(model, [*held_out, *train[::share]]))
+    card = card.replace(seconds_per_megapixel=round(measure_speed(model, train), 2))
+    target, record = BUNDLES / card.name, RECORDS / card.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_bundle(target, model.network, card)
+    result = finish(evaluate(str(target), folders, device="cpu"))
     print(result.table())
     groups = {**result.groups(), "all": result.overall()}
     scores = {
         f"val: {name}": {metric: round(values[metric], 4) for metric in METRICS}
         for name, values in groups.items()
     }
-    save_bundle(BUNDLE, model.network, card.replace(scores=scores))
-    add_self_test(BUNDLE, np.asarray(load_sample().data))  # public domain
-    RECORD.mkdir(parents=True, exist_ok=True)
+    save_bundle(target, model.network, card.replace(scores=scores))
+    add_self_test(target, test_image(card, train))
+    record.mkdir(parents=True, exist_ok=True)
     recipe = json.dumps(card.recipe, indent=2) + "\n"
-    (RECORD / "recipe.json").write_text(recipe, encoding="utf-8")
-    (RECORD / "scores.csv").write_text(result.to_csv(), encoding="utf-8")
-    (RECORD / "scores.txt").write_text(result.table() + "\n", encoding="utf-8")
+    (record / "recipe.json").write_text(recipe, encoding="utf-8")
+    (record / "scores.csv").write_text(result.to_csv(), encoding="utf-8")
+    (record / "scores.txt").write_text(result.table() + "\n", encoding="utf-8")
     history = bundle.with_name(bundle.name + ".run") / "history.csv"
-    shutil.copy(history, RECORD / "history.csv")
-    plot(history, RECORD / "curve.png")
+    shutil.copy(history, record / "history.csv")
+    plot(history, record / "curve.png")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), [Path(sys.argv[2]), Path(sys.argv[3])])
+    main(Path(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])

@@ -1,23 +1,82 @@
-"""Make the pictures of the README: every sample image, segmented in the dock, in a real window.
+"""Make the pictures of the documentation, in real windows.
+
+Every sample image, segmented in the dock; the tab Correct with locked objects, and in review.
 
 python -m tox -e screenshots
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from napari_cellseg.core.samples import SAMPLES
+from napari_cellseg.core.zoo.store import HOME_VARIABLE
 from napari_cellseg.gui.demo import run_demo
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
 
+def show_correcting() -> None:
+    """Write docs/images/correct.png and review.png."""
+    import napari
+    from skimage.measure import regionprops
+
+    from napari_cellseg.core.samples import DEFAULT
+    from napari_cellseg.gui.contributions import open_dock, sample_layer
+
+    viewer = napari.Viewer()
+    viewer.window.resize(1400, 900)
+    for data, options, _ in sample_layer(DEFAULT):
+        viewer.add_image(data, **options)
+    dock = open_dock(viewer)
+    segment = dock.panel("segment")
+    segment.run_active_layer()
+    wait_for(lambda: segment.session.run is not None and not segment.network.running)
+    correct = dock.panel("correct")
+    labels = segment.result.layer
+    found = sorted(regionprops(labels.data), key=lambda one: -one.area)
+    for tool, some in (("lock", found[:12]), ("smooth", found[12:20])):
+        correct.hand.choose(tool)
+        for one in some:
+            middle = one.coords[len(one.coords) // 2]
+            correct.hand.tool.click(labels.data_to_world(middle), frozenset())
+    correct.hand.choose("merge")
+    picture(viewer, "correct")
+    correct.hand.choose("")
+    correct.review.start()
+    wait_for(lambda: correct.review.queue is not None)
+    for _ in range(4):
+        correct.review.do("next")
+    picture(viewer, "review")
+    viewer.close()
+
+
+def picture(viewer: Any, name: str) -> None:
+    """Write docs/images/NAME.png."""
+    wait_for(lambda: False, 2)
+    path = IMAGES / f"{name}.png"
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+
+
+def wait_for(happened: Callable[[], bool], patience: float = 600) -> None:
+    """Let the window work until something has happened, or for so many seconds."""
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + patience
+    while not happened() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
 def main() -> int:
-    """Write docs/images/SAMPLE.png for each sample and return 0 if all of them worked."""
+    """Write all pictures and return 0 if every sample was segmented."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     failed = 0
     for name in SAMPLES:
@@ -25,6 +84,8 @@ def main() -> int:
             failed |= run_demo(Path(folder), headless=True, sample=name)
             for picture in Path(folder).glob("*_screenshot.png"):
                 shutil.copyfile(picture, IMAGES / f"{name}.png")
+    os.environ[HOME_VARIABLE] = tempfile.mkdtemp()  # no journals of other windows
+    show_correcting()
     return failed
 
 

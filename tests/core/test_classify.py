@@ -44,3 +44,18 @@ def test_large_numbers_nothing_and_one_class():
     found = classify(labels, {"a": np.full((3, 4), 51, np.uint8)})
     assert found.by_id() == {2_000_000: "a"}
     assert found.margin == pytest.approx([0.2])
+
+
+def test_numbers_may_be_as_high_as_they_like():
+    """A table of all numbers up to the highest would take gigabytes."""
+    low = np.array([[[0, 1, 1], [2, 2, 0]], [[2, 0, 0], [0, 3, 3]]], np.int32)
+    high = np.array([0, 5, 2**31 - 2, 2**31 - 1], np.int32)[low]
+    maps = {"a": np.arange(12, dtype=np.uint8).reshape(low.shape) * 20}
+    expected, found = classify(low, maps), classify(high, maps)
+    assert found.ids.tolist() == [5, 2**31 - 2, 2**31 - 1]
+    np.testing.assert_array_equal(found.probability, expected.probability)
+    everywhere = classify(
+        np.full((2, 2), 2**31 - 1, np.int32), {"a": np.full((2, 2), 255, np.uint8)}
+    )
+    assert everywhere.ids.tolist() == [2**31 - 1]
+    assert everywhere.probability.tolist() == [[1.0]]

@@ -100,6 +100,18 @@ def test_labels_come_back_as_they_were_written(tmp_path, shape):
     assert back.metadata["napari-cellseg"]["model"] == "nuclei"
 
 
+def test_labels_of_cellpose_are_opened(tmp_path):
+    path = tmp_path / "cells_seg.npy"
+    masks = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    np.save(path, {"masks": masks, "filename": "cells.tif"}, allow_pickle=True)
+    ((data, options, kind),) = contributions.get_reader(str(path))(str(path))
+    assert kind == "labels"
+    np.testing.assert_array_equal(data, masks)
+    ViewerModel().add_labels(data, **options)
+    np.save(path, masks)
+    assert contributions.get_reader(str(path)) is None
+
+
 def test_reader_leaves_all_other_files_alone(tmp_path):
     plain = tmp_path / "plain.tif"
     tifffile.imwrite(plain, np.zeros((5, 5), np.uint8))

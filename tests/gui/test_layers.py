@@ -233,3 +233,16 @@ def test_a_file_that_does_not_help_leaves_the_guess(opened, damage):
         layer.data = np.zeros((8, 20, 30), np.uint8)
     guess = conversion.guess_layer_axes(layer)
     assert (guess.axes, guess.ambiguous) == ("ZYX", True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "axes"),
+    [
+        ((5, 6), None, "YX"),
+        ((3, 5, 6), None, "ZYX"),
+        ((2, 3, 40, 40), None, "TZYX"),
+        ((3, 5, 6), ("t", "y", "x"), "TYX"),
+    ],
+)
+def test_axes_of_labels_are_each_there_once(shape, names, axes):
+    assert conversion.guess_label_axes(Labels(np.zeros(shape, int), axis_labels=names)) == axes

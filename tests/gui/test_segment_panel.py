@@ -277,18 +277,63 @@ def test_result_removed_while_a_slider_moves(tab):
     assert len(tab.viewer.layers) == 2
 
 
-def test_rerun_replaces_its_own_layer_but_not_one_that_the_user_changed(tab):
+def test_rerun_keeps_what_something_else_put_into_its_layer(tab):
     tab.viewer.add_image(discs(), name="field")
     tab.run()
-    first = tab.layer
+    first, found = tab.layer, tab.labels.copy()
     tab.run()
     assert tab.layer is first
     assert len(tab.viewer.layers) == 2
     first.data = np.zeros_like(first.data)
     tab.run()
+    assert tab.layer is first
+    assert len(tab.viewer.layers) == 2
+    assert not tab.labels.any(), "what was erased stays background"
+    tab.panel.result.binding.undo()
+    tab.panel.result.binding.undo()
+    tab.settle()
+    np.testing.assert_array_equal(tab.labels, found)
+    tab.run()
+    np.testing.assert_array_equal(tab.labels > 0, found > 0)
+
+
+def test_a_rerun_leaves_a_layer_of_another_shape_to_the_user(tab):
+    tab.viewer.add_image(discs(), name="field")
+    tab.run()
+    first = tab.layer
+    first.data = np.zeros((20, 30), np.int32)
+    tab.run()
     assert tab.layer is not first
     assert len(tab.viewer.layers) == 3
-    assert not first.data.any()
+    assert first.data.shape == (20, 30)
+
+
+def test_undo_takes_back_paint_sliders_and_runs_in_their_order(tab):
+    tab.viewer.add_image(discs())
+    tab.run()
+    tab.layer.paint((40, 60), 999)
+    seen = [tab.labels.copy()]
+    for value in (60, 70):
+        tab.move("min_area", value)
+    seen.append(tab.labels.copy())
+    tab.layer.mode = "fill"
+    tab.layer.fill((40, 60), 1234)
+    assert (tab.labels == 1234).any()
+    seen.append(tab.labels.copy())
+    tab.move("foreground_threshold", 0.8)
+    seen.append(tab.labels.copy())
+    binding, live = tab.panel.result.binding, tab.panel.view.live
+    for labels in seen[-2::-1]:
+        binding.undo()
+        np.testing.assert_array_equal(tab.labels, labels)
+    start = tab.panel.session.start.post
+    assert live.form.params == tab.panel.session.recipe.post == start, "sliders go back as well"
+    for labels in seen[1:]:
+        binding.redo()
+        np.testing.assert_array_equal(tab.labels, labels)
+    assert live.form.controls["min_area"].value() == 70
+    tab.settle()
+    np.testing.assert_array_equal(tab.labels, seen[-1])
 
 
 def test_an_error_is_told_in_one_sentence_and_the_next_run_works(tab, monkeypatch):

@@ -17,6 +17,7 @@ COMMANDS = {
     "segment": "find the cells in images and write label images",
     "train": "train a model on labelled images",
     "evaluate": "score a model, or labels made elsewhere, against true labels",
+    "fit": "fit the post-processing to corrected labels, without training",
     "compare": "score, time and measure several models on the same labelled images",
     "models": "list, show, check, install, export or remove models",
     "doctor": "say what is installed, which device is used and why, and what is wrong",

@@ -159,6 +159,9 @@ def _describe(entry: ModelEntry) -> str:
         "Trained on": "; ".join(
             f"{one.name} ({one.images} images, {one.licence})" for one in card.data
         ),
+        "Speed": f"{card.seconds_per_megapixel:g} processor seconds a megapixel"
+        if card.seconds_per_megapixel
+        else "",
         "Licence": card.licence,
         "Made from": " → ".join(card.lineage),
         "Created": card.created,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+_LONGEST_TABLE = 2**24  # numbers; higher ones are made consecutive first, which takes a sorting
+
 
 @dataclass(frozen=True, eq=False)
 class ObjectClasses:
@@ -79,6 +81,11 @@ def classify(
         A row for every object in `labels`.
     """
     size = int(labels.max(initial=0)) + 1
+    if size > _LONGEST_TABLE:
+        known, place = np.unique(labels, return_inverse=True)
+        found = classify(place.reshape(labels.shape) + int(known[0] > 0), classes)
+        ids = known[known > 0].astype(np.int64)
+        return ObjectClasses(found.types, ids, found.probability)
     area = np.zeros(size)
     total = np.zeros((len(classes), size))
     for index in np.ndindex(labels.shape[:-2]):

@@ -43,5 +43,13 @@ class TrainingError(CellsegError, RuntimeError):
     """Training cannot go on: loss is not finite, nothing to resume, run interrupted."""
 
 
+class EditError(CellsegError, ValueError):
+    """A correction cannot be done as asked: no object there, or nothing would be left of it."""
+
+
+class JournalError(CellsegError, OSError):
+    """The journal of corrections cannot be written or read."""
+
+
 class Cancelled(CellsegError):  # noqa: N818 - it is no fault
     """The user cancelled; nothing partial was left behind."""

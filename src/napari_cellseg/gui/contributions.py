@@ -37,19 +37,22 @@ def segment_active_layer(viewer: napari.viewer.Viewer) -> None:
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Return a reader for label files that were written here, None for every other file."""
+    """Return a reader for labels written here or by cellpose, None for every other file."""
     paths = [path] if isinstance(path, str | Path) else list(path)
-    if not paths or not all(_has_provenance(Path(one)) for one in paths):
+    if not paths or not all(_holds_labels(Path(one)) for one in paths):
         return None
     return _read_labels
 
 
-def _has_provenance(path: Path) -> bool:
-    """Look for our key in the description of the first page; no pixels are read."""
+def _holds_labels(path: Path) -> bool:
+    """Look for our key in the description of the first page, or objects; no pixels are read."""
     from tifffile import TiffFile, TiffFileError
 
     from napari_cellseg.core.reading import PROVENANCE_KEY
+    from napari_cellseg.core.reading.cellpose_seg import SUFFIX, is_pickled
 
+    if path.name.endswith(SUFFIX):
+        return is_pickled(path)
     try:
         with TiffFile(path) as file:
             return PROVENANCE_KEY in file.pages.first.description
@@ -73,14 +76,16 @@ def _read_labels(path: str | Sequence[str]) -> list[LayerData]:
             "scale": tuple(steps[axis] for axis in labels.axes),
             "units": tuple(units[axis] for axis in labels.axes),
             "axis_labels": tuple(axis.lower() for axis in labels.axes),
-            "metadata": {"napari-cellseg": dict(labels.provenance)},
+            "metadata": {"napari-cellseg": {**labels.provenance, "axes": labels.axes}},
         }
         found.append((labels.data, options, "labels"))
     return found
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write one Labels layer with its pixel size and provenance; the whole file or none.
+    """Write one Labels layer with its pixel size, provenance and what a person decided about it.
+
+    The whole file is written or none.
 
     Raises
     ------
@@ -89,9 +94,13 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """
     from napari_cellseg.core.export.label_tiff import write_labels as write
     from napari_cellseg.gui.conversion import to_labels
+    from napari_cellseg.gui.correct.desk import with_decisions
 
     target = Path(path if Path(path).suffix else f"{path}.tif")
-    write(to_labels(data, attributes), target)
+    write(to_labels(data, with_decisions(data, attributes)), target)
+    from napari_cellseg.gui.correct.journals import note_saved
+
+    note_saved(data)
     return [str(target)]
 
 

@@ -15,6 +15,8 @@ from napari_cellseg.core.errors import ImageError
 from napari_cellseg.gui.geometry import Box, result_shape_and_order
 
 METADATA_KEY = "napari-cellseg"
+CORRECTIONS_KEY = "corrections"
+"""Under which the metadata of a layer hold what a person decided."""
 N = TypeVar("N", bound=np.integer[Any])
 
 
@@ -102,6 +104,21 @@ def in_label_order(data: npt.NDArray[N], axes: str) -> npt.NDArray[N]:
     return flat.transpose(np.argsort(order))
 
 
+def guess_label_axes(layer: Any) -> str:
+    """Return what the axes of a Labels layer are, or most likely are."""
+    metadata = layer.metadata.get(METADATA_KEY, {})
+    return _label_axes(layer.data.shape, metadata, layer.axis_labels)
+
+
+def _label_axes(shape: tuple[int, ...], metadata: Mapping[str, Any], names: Any) -> str:
+    axes = str(metadata.get("axes") or "")
+    if len(axes) == len(shape):
+        return axes
+    axes = guess_axes(shape, names=names).axes
+    # Labels have no channels; in a stack of stacks, time comes first.
+    return "TZYX" if "C" in axes and len(axes) == 4 else axes.replace("C", "Z")
+
+
 def to_labels(data: Any, attributes: Mapping[str, Any]) -> Labels:
     """Return the data and attributes of a Labels layer as labels in the order T, Z, Y, X.
 
@@ -112,10 +129,7 @@ def to_labels(data: Any, attributes: Mapping[str, Any]) -> Labels:
     """
     numbers = np.asarray(data[0] if attributes.get("multiscale") else data)
     metadata = dict(attributes.get("metadata", {}).get(METADATA_KEY, {}))
-    layer_axes = metadata.get("axes") or ""
-    if len(layer_axes) != numbers.ndim:
-        guess = guess_axes(numbers.shape, names=attributes.get("axis_labels"))
-        layer_axes = guess.axes.replace("C", "Z")
+    layer_axes = _label_axes(numbers.shape, metadata, attributes.get("axis_labels"))
     if numbers.dtype.kind not in "bui" or int(numbers.max(initial=0)) > np.iinfo(np.int32).max:
         raise ImageError("The layer does not hold object numbers: choose a Labels layer.")
     numbers = in_label_order(numbers, layer_axes)

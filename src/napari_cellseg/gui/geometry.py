@@ -54,6 +54,12 @@ def view_box(layer: Any, axes: str, point: Sequence[float]) -> dict[str, slice]:
     return box
 
 
+def shows_planes(dims: Any, ndim: int, axes: str) -> bool:
+    """Tell whether a viewer of `dims` shows rows and columns of a layer with `ndim` `axes`."""
+    first = dims.ndim - ndim
+    return {axes[k - first] for k in dims.displayed if k >= first} == {"Y", "X"}
+
+
 def region(
     shapes: Shapes, layer: ImageLayer, axes: str, point: Sequence[float]
 ) -> tuple[dict[str, slice], npt.NDArray[np.bool_] | None] | None:

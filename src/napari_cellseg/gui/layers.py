@@ -1,4 +1,4 @@
-"""The only place that adds, edits or removes layers."""
+"""The only place, with overlays.py, that adds, edits or removes layers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Shapes
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_cellseg.gui.conversion import METADATA_KEY, in_layer_order
+from napari_cellseg.gui.conversion import CORRECTIONS_KEY, METADATA_KEY, in_layer_order
 from napari_cellseg.gui.geometry import Box, full_box, placement, spatial_axes
 
 REGION_NAME = "CellSeg region"
 SIGNAL_COLOUR = "#ff9f1c"
+_LINE_WIDTH = 2.5  # px on the screen
+PASSING_KEY = "napari-cellseg passing"
+"""Metadata of layers that only show something, or that belong to other labels."""
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -35,6 +38,15 @@ def active_image(viewer: ViewerModel) -> ImageLayer | None:
         return active
     layers = image_layers(viewer)
     return layers[0] if layers else None
+
+
+def labels_layers(viewer: ViewerModel) -> list[LabelsLayer]:
+    """Return the labels layers that a person works on, topmost first."""
+    return [
+        layer
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, LabelsLayer) and not layer.metadata.get(PASSING_KEY)
+    ]
 
 
 def add_result(
@@ -56,12 +68,27 @@ def add_result(
     return layer
 
 
-def replace_labels(
-    layer: LabelsLayer, labels: Int32Array, axes: str, metadata: Mapping[str, Any]
-) -> None:
-    """Show the labels of another run in its layer."""
-    layer.metadata[METADATA_KEY] = dict(metadata)
-    replace_data(layer, labels, axes)
+def add_labels(viewer: ViewerModel, labels: Int32Array, about: Mapping[str, Any]) -> LabelsLayer:
+    """Add labels (T?, Z?, Y, X) that were kept with what their layer was like, and select it."""
+    layer = LabelsLayer(
+        in_layer_order(labels, about["axes"]),
+        name=about["name"],
+        scale=about["scale"],
+        translate=about["translate"],
+        affine=np.asarray(about["affine"]),
+        units=tuple(about["units"]),
+        axis_labels=tuple(about["axis_labels"]),
+        metadata={METADATA_KEY: dict(about["metadata"])},
+    )
+    viewer.add_layer(layer)
+    return layer
+
+
+def describe(layer: LabelsLayer, metadata: Mapping[str, Any]) -> None:
+    """Tell where the labels come from; what a person decided about them stays with the layer."""
+    old = layer.metadata.get(METADATA_KEY, {})
+    kept = {key: old[key] for key in (CORRECTIONS_KEY,) if key in old}
+    layer.metadata[METADATA_KEY] = {**metadata, **kept}
 
 
 def replace_data(layer: LabelsLayer, labels: Int32Array, axes: str) -> None:
@@ -70,6 +97,11 @@ def replace_data(layer: LabelsLayer, labels: Int32Array, axes: str) -> None:
     An undo after ``layer.data = new`` would write pixels of the old labels into the new ones.
     """
     layer.data = in_layer_order(labels, axes)
+    forget_history(layer)
+
+
+def forget_history(layer: LabelsLayer) -> None:
+    """Drop napari's own undo steps of a layer."""
     reset = getattr(layer, "_reset_history", None)
     if reset is not None:
         reset()
@@ -92,7 +124,11 @@ def show_over(
     """Show a passing layer over part `box` of the layer `below`, without taking the focus."""
     selected = viewer.layers.selection.active
     layer = LabelsLayer(
-        in_layer_order(labels, axes), name=name, **options, **placement(below, axes, box)
+        in_layer_order(labels, axes),
+        name=name,
+        metadata={PASSING_KEY: True},
+        **options,
+        **placement(below, axes, box),
     )
     layer.editable = False
     viewer.layers.insert(viewer.layers.index(below) + 1, layer)
@@ -134,6 +170,15 @@ def end_preview(viewer: ViewerModel, preview: LabelsLayer, result: LabelsLayer |
         result.visible = True
 
 
+def show_marked(
+    viewer: ViewerModel, over: LabelsLayer, axes: str, marked: npt.NDArray[np.uint8], name: str
+) -> LabelsLayer:
+    """Show the pixels that are `marked` with 1, (T?, Z?, Y, X), in a signal colour."""
+    colours = DirectLabelColormap(color_dict={None: SIGNAL_COLOUR, 0: "transparent"})
+    box = full_box(over, axes)
+    return show_over(viewer, name, over, axes, box, marked, colormap=colours, opacity=0.6)
+
+
 def show_removed(
     viewer: ViewerModel, result: LabelsLayer, axes: str, labels: Int32Array, title: str
 ) -> LabelsLayer:
@@ -143,6 +188,42 @@ def show_removed(
     box = full_box(result, axes)
     layer = show_over(viewer, name, result, axes, box, labels, colormap=colours, opacity=0.8)
     viewer.layers.selection.active = layer
+    return layer
+
+
+def show_line(
+    viewer: ViewerModel,
+    over: LabelsLayer,
+    last: Shapes | None,
+    line: npt.NDArray[Any],
+    name: str = "Line",
+) -> Shapes:
+    """Show a line, (N >= 2, ndim) in pixels of the layer `over`, in place of the `last` one."""
+    # As wide on the screen whatever the zoom.
+    width = _LINE_WIDTH / (viewer.scene.camera.zoom * abs(float(over.scale[-1])) or 1.0)
+    if last is not None and last in viewer.layers:
+        last.data = [line]
+        last.edge_width = [width]
+        return last
+    selected = viewer.layers.selection.active
+    layer = Shapes(
+        [line],
+        shape_type="path",
+        ndim=over.ndim,
+        name=name,
+        edge_color=SIGNAL_COLOUR,
+        edge_width=width,
+        scale=over.scale,
+        translate=over.translate,
+        rotate=over.rotate,
+        affine=over.affine,
+        units=over.units,
+        axis_labels=over.axis_labels,
+    )
+    layer.editable = False
+    viewer.add_layer(layer)
+    if selected is not None:
+        viewer.layers.selection.active = selected
     return layer
 
 

@@ -1,6 +1,6 @@
 """Pixels that a person has decided, and how predicted objects make room for them.
 
-An object that was painted, erased from or brought back is *locked*: it stays byte-identical under
+An object that a person edited, accepted or brought back is *locked*: it stays byte-identical under
 every slider and re-run. Pixels that were erased are locked as background.
 """
 
@@ -40,31 +40,6 @@ class Locks:
         """Labels of the locked objects, ascending."""
         return tuple(int(label) for label in np.unique(self.values) if label > 0)
 
-    def after_edit(self, before: Int32Array, after: Int32Array) -> Locks:
-        """Return the locks after a person changed `before` into `after`.
-
-        Every object that gained or lost a pixel is locked as it is now; pixels that were erased
-        and belong to nobody are locked as background.
-        """
-        changed = before != after
-        touched = np.union1d(before[changed], after[changed])
-        ids = np.union1d(touched, np.asarray(self.ids, dtype=after.dtype))
-        decided = _is_one_of(after, ids[ids > 0])
-        decided |= changed & (after == 0)
-        flat = decided.reshape(-1)
-        erased = self.positions[self.values == 0]
-        flat[erased[after.reshape(-1)[erased] == 0]] = True
-        positions = np.flatnonzero(flat)
-        return Locks(positions, after.reshape(-1)[positions].astype(np.int32))
-
-    def with_object(self, positions: npt.NDArray[np.int64], label: int) -> Locks:
-        """Return the locks with one more object at flat `positions`, where nothing was locked."""
-        free = np.setdiff1d(positions, self.positions)
-        merged = np.concatenate([self.positions, free])
-        values = np.concatenate([self.values, np.full(free.size, label, np.int32)])
-        order = np.argsort(merged, kind="stable")
-        return Locks(merged[order], values[order])
-
     def crop(self, shape: tuple[int, ...], box: tuple[slice, ...]) -> Locks:
         """Return the locks within `box` of an array of `shape`, as positions in that box."""
         if not self.positions.size:
@@ -90,15 +65,18 @@ class Locks:
         labels = np.ascontiguousarray(predicted).copy()
         flat = labels.reshape(-1)
         under = flat[self.positions]
-        highest = max(int(flat.max(initial=0)), int(self.values.max(initial=0)))
+        # Locked objects may have numbers up to 2**31 - 1, predicted ones are numbered from 1 on.
+        highest = int(flat.max(initial=0))
         table = np.arange(highest + 1, dtype=np.int32)
         met, overlap = np.unique(under[under > 0], return_counts=True)
         if met.size:
             area = np.bincount(flat, minlength=highest + 1)
             table[met[overlap * 2 > area[met]]] = 0
         taken = np.asarray(self.ids, dtype=np.int64)
-        clashing = taken[table[taken] > 0]
-        table[clashing] = np.arange(highest + 1, highest + 1 + clashing.size, dtype=np.int32)
+        clashing = taken[taken <= highest]
+        clashing = clashing[table[clashing] > 0]
+        above = np.arange(highest + 1, highest + 1 + clashing.size + taken.size)
+        table[clashing] = above[~np.isin(above, taken)][: clashing.size]
         changed = np.flatnonzero(table != np.arange(highest + 1))
         if changed.size:
             labels = table[labels]
@@ -124,10 +102,4 @@ def keep_inside(labels: Int32Array, mask: BoolArray | None) -> Int32Array:
     table = np.arange(area.size, dtype=np.int32)
     table[inside * 2 < area] = 0
     table[0] = 0
-    return table[labels]
-
-
-def _is_one_of(labels: Int32Array, ids: Int32Array) -> BoolArray:
-    table = np.zeros(int(labels.max(initial=0)) + 1, dtype=bool)
-    table[ids[ids < table.size]] = True
     return table[labels]

@@ -10,11 +10,14 @@ import numpy.typing as npt
 
 from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.classify import ObjectClasses, classify
+from napari_cellseg.core.editing.objects import runs
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.removed import Removed
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.provenance import RunRecord
 from napari_cellseg.core.recipe import Recipe
+from napari_cellseg.session.corrections.decided import Decided
+from napari_cellseg.session.corrections.numbering import keep_numbers
 from napari_cellseg.session.locks import Int32Array, Locks, keep_inside
 from napari_cellseg.session.planes import Index, Planes, RemovedByPlane
 
@@ -56,7 +59,7 @@ class Run:
     classes: ObjectClasses | None = None
 
     def relabelled(
-        self, post: PostParams, edited: Int32Array | None = None
+        self, post: PostParams, decided: Decided | None = None
     ) -> Generator[Progress, None, Run]:
         """Return the run under other post-processing settings; the network is not needed.
 
@@ -64,12 +67,15 @@ class Run:
         ----------
         post
             The settings.
-        edited
-            A copy of the labels as a person left them, None if they were not touched since.
+        decided
+            The labels on screen and what a person decided about them; None if they are those of
+            the run. From the first decision on, objects keep their numbers.
         """
-        locks = self.locks if edited is None else self.locks.after_edit(self.labels, edited)
+        locks = self.locks if decided is None else decided.locks()
         predicted, removed = yield from self.planes.all_planes(post)
         labels = locks.flow_around(keep_inside(predicted, self.mask))
+        if decided is not None and decided.handled:
+            labels = keep_numbers(decided.labels, labels, locks.ids, decided.highest)
         if not labels.flags.c_contiguous:
             labels = np.ascontiguousarray(labels)
         recipe = self.recipe.replace(post=post)
@@ -82,30 +88,28 @@ class Run:
 
     def new_record(self) -> RunRecord:
         """Return the record with what post-processing and edits changed in it."""
-        seen = np.zeros(int(self.labels.max(initial=0)) + 1, dtype=bool)
-        seen[self.labels.reshape(-1)] = True
+        _, _, ids = runs(self.labels)
         return self.record.replace(
             recipe=self.recipe.model_dump(mode="json"),
-            objects=int(seen[1:].sum()),
+            objects=len(np.unique(ids)),
             removed=self.removed_counts(),
         )
-
-    def inheriting(self, old: Run, edited: Int32Array | None) -> Generator[Progress, None, Run]:
-        """Return this run with what a person decided about `old`, a run of the same part."""
-        locks = old.locks if edited is None else old.locks.after_edit(old.labels, edited)
-        return (yield from self.with_locks(locks).relabelled(self.recipe.post))
 
     def part(self, post: PostParams, index: Index, region: tuple[slice, slice]) -> Int32Array:
         """Return the labels of a region of one plane, to be seen before the whole is ready."""
         labels = self.planes.part(post, index, region)
         box = (*(slice(i, i + 1) for i in index), *region)
-        locks = self.locks.crop(self.labels.shape, box)
+        locks = self.locks.crop(self.planes.shape, box)
         mask = None if self.mask is None else self.mask[region]
         return locks.flow_around(keep_inside(labels, mask))
 
-    def with_locks(self, locks: Locks) -> Run:
-        """Return the run with other locks; its labels follow with the next `relabelled`."""
-        return replace(self, locks=locks)
+    def without_labels(self) -> Run:
+        """Return the run without what the labels on screen hold anyway, to be remembered."""
+        return replace(self, labels=np.zeros(0, np.int32), locks=Locks.none())
+
+    def with_labels(self, decided: Decided) -> Run:
+        """Return the remembered run with the labels on screen."""
+        return replace(self, labels=decided.labels, locks=decided.locks())
 
     def as_labels(self) -> Labels:
         """Return the labels with axes and pixel size, as they were last put on screen."""
@@ -131,25 +135,18 @@ class Run:
             for rule in sorted(rules)
         }
 
-    def restored(self, rule: str, index: Index, y: int, x: int) -> Run | None:
-        """Return the run with the removed object at a pixel brought back and locked.
-
-        None if `rule` removed nothing there.
-        """
+    def removed_at(
+        self, rule: str, index: Index, y: int, x: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+        """Return rows and columns of the object at a pixel that `rule` removed, None if none."""
         gone = self.still_removed(rule).get(index)
         which = None if gone is None else gone.at(y, x)
-        if gone is None or which is None:
-            return None
-        rows, columns = gone.coordinates(which)
-        plane = tuple(np.full(rows.size, i) for i in index)
-        positions = np.ravel_multi_index((*plane, rows, columns), self.labels.shape)
-        label = max(int(self.labels.max(initial=0)), *self.locks.ids, 0) + 1
-        return self.with_locks(self.locks.with_object(positions.astype(np.int64), label))
+        return None if gone is None or which is None else gone.coordinates(which)
 
     def _decided(self, index: Index) -> npt.NDArray[np.int64]:
         """Return the locked positions of a plane, as positions in that plane."""
-        extent = self.labels.shape[-2] * self.labels.shape[-1]
-        lead = self.labels.shape[:-2]
+        extent = self.planes.shape[-2] * self.planes.shape[-1]
+        lead = self.planes.shape[:-2]
         first = int(np.ravel_multi_index(index, lead)) * extent if lead else 0
         low, high = np.searchsorted(self.locks.positions, [first, first + extent])
         return self.locks.positions[low:high] - first

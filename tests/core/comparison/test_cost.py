@@ -30,6 +30,23 @@ def test_operations_of_strided_and_repeated_convolutions():
     assert cost.parameters == (2 * 9 * 8 + 8) + 16 + (8 * 4 + 4)
 
 
+def test_the_image_has_objects_to_look_at():
+    """What a network does for each object counts, and noise would show none."""
+    seen = []
+
+    class Watching(torch.nn.Module):
+        def forward(self, image):
+            seen.append(image)
+
+    network_cost(model_of(Watching(), 2))
+    assert seen[0].shape == (1, 2, 256, 256)
+    assert (seen[0].min(), seen[0].max()) == (0, 1)
+    bright = seen[0][0, 0] > 0.5
+    assert 0.02 < bright.float().mean() < 0.5
+    agree = (bright[1:] == bright[:-1]).float().mean()
+    assert agree > 0.95, "pixels side by side belong together"
+
+
 def test_deformable_convolutions_count_like_ordinary_ones():
     ops = gated_import("torchvision.ops")
 

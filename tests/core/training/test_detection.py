@@ -107,11 +107,12 @@ def test_a_batch_without_objects_leaves_the_guide_alone():
     assert guide_loss(guide, torch.rand(1, 1, 32, 32), [none]).item() == 0
 
 
-def test_the_guide_is_trained_first_and_then_left_alone(data, tmp_path, monkeypatch):
-    """A fifth of the run; each part has the whole schedule."""
+@pytest.fixture
+def watched(monkeypatch):
+    """Note for each step whether it moved the guide, anything else, or both; and its rate."""
     trained, rates, step = [], [], DetectionTrainer.step
 
-    def watched(self):
+    def watch(self):
         before = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         rates.append(self.learning_rate())
         value = step(self)
@@ -119,7 +120,13 @@ def test_the_guide_is_trained_first_and_then_left_alone(data, tmp_path, monkeypa
         trained.append({".guide." in n for n in moved})
         return value
 
-    monkeypatch.setattr(DetectionTrainer, "step", watched)
+    monkeypatch.setattr(DetectionTrainer, "step", watch)
+    return trained, rates
+
+
+def test_the_guide_is_trained_first_and_then_left_alone(data, tmp_path, watched):
+    """A fifth of the run; each part has the whole schedule."""
+    trained, rates = watched
     config = TINY.replace(steps=10, epoch_steps=8, warm_up=0.0)
     stages = [p.stage for p in train(config, [data], tmp_path / "out", device="cpu")]
     assert trained == [{True}] * 2 + [{False}] * 8
@@ -128,6 +135,22 @@ def test_the_guide_is_trained_first_and_then_left_alone(data, tmp_path, monkeypa
     assert rates[0] == rates[2] == config.learning_rate
     assert rates[1] < rates[0]
     assert rates[3] > rates[1]
+
+
+@pytest.mark.parametrize(
+    ("budget", "guide_steps"), [({"steps": 1}, 0), ({"minutes": 1e-6}, 1), ({"steps": 2}, 1)]
+)
+def test_the_shortest_run_leaves_a_bundle(data, tmp_path, watched, budget, guide_steps):
+    """However little there is, the last step is not the guide's."""
+    trained, rates = watched
+    config = TINY.replace(**budget, warm_up=0.0)
+    steps = list(train(config, [data], tmp_path / "out", device="cpu"))
+    assert trained == [{True}] * guide_steps + [{False}]
+    assert rates[0] == config.learning_rate
+    assert min(rates) > 0
+    assert load_bundle(tmp_path / "out").card.architecture == FULL
+    assert sum("ap50" in one.metrics for one in steps) == 1
+    assert all(one.done <= one.total for one in steps)
 
 
 def test_a_run_leaves_a_bundle_that_finds_objects(data, tmp_path):

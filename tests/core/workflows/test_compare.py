@@ -15,6 +15,7 @@ import tifffile
 
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.errors import DataError, DeviceError, ModelError, SettingsError
+from napari_cellseg.core.models.detector import build_network
 from napari_cellseg.core.models.registry import MODELS, DenseModel, ModelParams
 from napari_cellseg.core.progress import Progress, finish
 from napari_cellseg.core.workflows import segment as segmentation
@@ -123,6 +124,32 @@ def test_scores_and_costs_of_each_model(data, save):
     assert result.complete
     assert (steps[0].done, steps[-1].done, steps[-1].total) == (0, 6, 6)
     assert [s.done for s in steps] == sorted(s.done for s in steps)
+
+
+def test_networks_that_find_objects_are_compared_too(data, save, tmp_path):
+    (data / "split.json").write_text(json.dumps({"val": ["a"]}))
+    params = {"width": 0.05, "in_channels": 1}
+    torch.manual_seed(0)
+    network = build_network("mask-rcnn", params)
+    card = Card(
+        name="finder",
+        architecture="mask-rcnn",
+        params=params,
+        in_channels=1,
+        channels=("gray",),
+        maps=("instances",),
+        post={"score_threshold": 0.3},
+    )
+    save_bundle(tmp_path / "finder", network, card)
+    result = finish(compare([tmp_path / "finder", save("good")], [data], device="cpu"))
+    assert result.complete
+    row, other = (one.as_row() for one in result.models)
+    assert (row["images"], other["ap50"]) == (1, 1.0)
+    assert 0 < row["dice"] < 1  # it found something, somewhere
+    assert row["parameters"] == sum(one.numel() for one in network.parameters())
+    assert row["flops_per_mpx"] > other["flops_per_mpx"]
+    assert "finder" in result.table()
+    assert result.to_svg().count("<circle") == 2
 
 
 def test_the_asked_part_is_taken(data, save):

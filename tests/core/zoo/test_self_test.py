@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from napari_cellseg.core._torch import torch
 from napari_cellseg.core.errors import ChannelError, ImageError, ModelError
 from napari_cellseg.core.inference import acceleration
+from napari_cellseg.core.models.detector import build_network
 from napari_cellseg.core.models.registry import build_model
 from napari_cellseg.core.zoo import self_test, store
 from napari_cellseg.core.zoo.bundle import WEIGHTS_FILE, load_bundle, load_untested, save_bundle
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.contents import CARD_FILE, SELF_TEST_FILE, THUMBNAIL_FILE, write_folder
 from napari_cellseg.core.zoo.record import RECORD_FILE
-from napari_cellseg.core.zoo.self_test import add_self_test, check, sample_tile
+from napari_cellseg.core.zoo.sample import sample_tile
+from napari_cellseg.core.zoo.self_test import add_self_test, check
 
 
 @pytest.fixture
@@ -88,6 +91,35 @@ def test_a_changed_network_fails(tested):
     spoil(tested)
     with pytest.raises(ModelError, match=r"does not find .* self-test \(mean difference 0\.\d+"):
         check(load_untested(tested), tested)
+
+
+@pytest.mark.parametrize("name", ["mask-rcnn", "mask-rcnn-msfl-csam"])
+def test_networks_that_find_objects_are_tested_too(name, tmp_path, tile):
+    """By the map of score times mask; another score is a failure, rounding is none."""
+    torch.manual_seed(0)
+    params = {"width": 0.05, "in_channels": 1}
+    card = Card(
+        name="finder",
+        architecture=name,
+        params=params,
+        in_channels=1,
+        channels=("gray",),
+        maps=("instances",),
+    )
+    folder = tmp_path / "finder"
+    save_bundle(folder, build_network(name, params), card)
+    add_self_test(folder, tile[:64])
+    found = self_test._read(folder, Card.load(folder))["foreground"]
+    assert found.shape == (64, 32)
+    assert found.any()
+    model = load_untested(folder)
+    assert check(model, folder).mean == 0
+    for weights in model.network.parameters():
+        weights.mul_(1 + 1e-6)
+    assert check(model, folder).accepted
+    model.network.roi_heads.box_predictor.cls_score.bias[1] += 1
+    with pytest.raises(ModelError, match="does not find"):
+        check(model, folder)
 
 
 def test_a_few_pixels_far_off_fail():

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from napari_cellseg.core._torch import gated_import, torch
 from napari_cellseg.core.zoo.bundle import Model
+from napari_cellseg.core.zoo.sample import sample_input
 
 SAMPLE_SIDE = 256
 """Side in px of the image by which operations are counted."""
@@ -34,12 +35,12 @@ def network_cost(model: Model) -> NetworkCost:
     `SAMPLE_SIDE` px: convolutions and matrix products, a multiply-add counting as two. Deformable
     convolutions, which torch leaves out, are counted like ordinary ones. Normalisation,
     activations, pooling and resampling are not counted, neither are the margins of tiles.
+
+    The image is a sample of the card's kind: a network that looks at each object by itself has as
+    much to do as there are objects.
     """
     network = model.network
-    sample = torch.rand(
-        (1, model.card.in_channels, SAMPLE_SIDE, SAMPLE_SIDE),
-        generator=torch.Generator().manual_seed(0),
-    )
+    sample = torch.from_numpy(sample_input(model.card, SAMPLE_SIDE))
     counter = gated_import("torch.utils.flop_counter").FlopCounterMode(
         display=False, custom_mapping=_further_operations()
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.errors import ImageError
+from napari_cellseg.core.reading import cellpose_seg
 from napari_cellseg.core.reading.arrays import image_from_array
 from napari_cellseg.core.reading.pictures import read_picture
 from napari_cellseg.core.reading.tiff import LAZY_BYTES, RawImage, read_tiff
@@ -88,7 +89,8 @@ def read_labels(path: str | Path) -> Labels:
     """Read an instance map from TIFF, PNG or NumPy, as written here or by other programs.
 
     A dimension that the file does not name is taken for Z (two: T and Z); a palette is ignored,
-    whole numbers stored as floating point are accepted.
+    whole numbers stored as floating point are accepted. Of what cellpose saves (``NAME_seg.npy``)
+    the masks are read, without unpickling anything.
 
     Returns
     -------
@@ -133,8 +135,8 @@ def read_labels(path: str | Path) -> Labels:
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
     """List image files: files as they are, folders by their images, sorted by name.
 
-    Hidden files, and label images that were written here (``*_labels.tif``), are left out of
-    folders; each file is listed once.
+    Hidden files, and labels that were written here (``*_labels.tif``) or by cellpose
+    (``*_seg.npy``), are left out of folders; each file is listed once.
 
     Raises
     ------
@@ -166,6 +168,7 @@ def _is_image_name(path: Path) -> bool:
         path.suffix.lower() in SUFFIXES
         and not path.name.startswith(".")
         and not path.stem.endswith(_RESULT_STEM)
+        and not path.name.endswith(cellpose_seg.SUFFIX)
         and path.is_file()
     )
 
@@ -180,6 +183,8 @@ def _read_raw(path: Path, series: int | None, *, indices: bool = False) -> RawIm
         pixels, axes = read_picture(path, indices=indices)
         return RawImage(pixels, axes)
     if head.startswith(_NUMPY):
+        if indices and cellpose_seg.is_pickled(path):
+            return RawImage(cellpose_seg.read_masks(path), None)
         return _read_numpy(path)
     raise ImageError(
         f"'{path.name}' is not an image that can be read here, whatever its name says: "

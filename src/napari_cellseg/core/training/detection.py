@@ -106,8 +106,12 @@ class DetectionTrainer(Trainer):
 
     @property
     def guiding(self) -> bool:
-        """Whether the next step trains the guide."""
-        return self.network.guide is not None and self.fraction < GUIDE_SHARE
+        """Whether the next step trains the guide; the last step of a run trains all the rest."""
+        return (
+            self.network.guide is not None
+            and self.fraction < GUIDE_SHARE
+            and self.step_number + 1 < self.config.steps
+        )
 
     def learning_rate(self) -> float:
         """Return the rate of the next step; guide and network each have a whole schedule."""
@@ -115,7 +119,7 @@ class DetectionTrainer(Trainer):
         if self.guiding:
             fraction = fraction / GUIDE_SHARE
         elif self.network.guide is not None:
-            fraction = (fraction - GUIDE_SHARE) / (1 - GUIDE_SHARE)
+            fraction = max(0.0, (fraction - GUIDE_SHARE) / (1 - GUIDE_SHARE))
         return learning_rate(self.config, fraction, self.step_number, self.scores)
 
     def loss(self) -> torch.Tensor:
@@ -143,5 +147,6 @@ def train_guide(trainer: Trainer) -> Generator[Progress, None, None]:
         value = trainer.step()
         trainer.seconds += time.perf_counter() - started
         metrics = {"loss": value, "rate": trainer.learning_rate()}
-        total = round(GUIDE_SHARE * trainer.step_number / max(trainer.fraction, 1e-9))
-        yield Progress("Training the guide", trainer.step_number, max(total, 1), metrics=metrics)
+        done = trainer.step_number
+        total = max(done, round(GUIDE_SHARE * done / max(trainer.fraction, 1e-9)))
+        yield Progress("Training the guide", done, total, metrics=metrics)

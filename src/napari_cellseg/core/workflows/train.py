@@ -190,9 +190,12 @@ def _epochs(
     post: PostParams,
 ) -> Generator[Progress, None, None]:
     config = trainer.config
-    # a run that was interrupted before a validation goes on with it
-    while trainer.fraction < 1 or trainer.losses:
-        while trainer.fraction < 1 and len(trainer.losses) < config.epoch_steps:
+    # A run that was interrupted before a validation goes on with it; and every run takes a step
+    # and is validated, even where a guide's first step has used up the whole time.
+    while trainer.fraction < 1 or trainer.losses or not run.history:
+        while len(trainer.losses) < config.epoch_steps and (
+            trainer.fraction < 1 or not (trainer.losses or run.history)
+        ):
             started = time.perf_counter()
             trainer.losses.append(trainer.step())
             trainer.seconds += time.perf_counter() - started
@@ -219,6 +222,7 @@ def _epochs(
 
 def _progress(trainer: Trainer, loss: float, **scores: float) -> Progress:
     """Express a run bounded by time in expected steps, so that a bar and its ETA are right."""
-    total = round(trainer.step_number / max(trainer.fraction, 1e-9))
+    done = trainer.step_number
+    total = max(done, round(done / max(trainer.fraction, 1e-9)))
     metrics = {"loss": loss, "rate": trainer.learning_rate(), **scores}
-    return Progress("Training", trainer.step_number, max(total, 1), metrics=metrics)
+    return Progress("Training", done, total, metrics=metrics)

@@ -26,7 +26,7 @@ from napari_cellseg.core.zoo.bundle import Model, load_untested
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.contents import THUMBNAIL_FILE, write_zip
 from napari_cellseg.core.zoo.export import complete_contents, zip_path
-from napari_cellseg.core.zoo.self_test import sample_tile
+from napari_cellseg.core.zoo.sample import sample_tile
 from napari_cellseg.core.zoo.store import find_model
 from napari_cellseg.core.zoo.thumbnail import draw_thumbnail
 

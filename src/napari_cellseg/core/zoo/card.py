@@ -57,6 +57,9 @@ class Card(Params):
         Terms of use; where the training data come from; training settings; names of the parents.
     scores
         Held-out scores: data set → metric → value.
+    seconds_per_megapixel
+        Time that one processor core takes from image to maps where the model was made; for
+        comparing models.
     weights_sha256, weights_dtype
         Hash of the weights file and how it stores the weights.
     self_test_sha256
@@ -86,6 +89,7 @@ class Card(Params):
     recipe: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = None
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
+    seconds_per_megapixel: float | None = Field(None, gt=0)
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     weights_dtype: Literal["float16", "float32"] = "float16"
     self_test_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")

@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from napari_cellseg.core._torch import gated_import, torch
 from napari_cellseg.core.arrays import Image
-from napari_cellseg.core.errors import ImageError, ModelError
+from napari_cellseg.core.errors import ModelError
 from napari_cellseg.core.inference.predict import predict
 from napari_cellseg.core.inference.preparation import Preparation
 from napari_cellseg.core.inference.tiling import Tiling
 from napari_cellseg.core.progress import finish
-from napari_cellseg.core.samples import load_sample
 from napari_cellseg.core.zoo.bundle import Model, load_untested
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.contents import (
@@ -29,9 +28,9 @@ from napari_cellseg.core.zoo.contents import (
     write_folder,
 )
 from napari_cellseg.core.zoo.record import remember_success, succeeded_before
+from napari_cellseg.core.zoo.sample import Pixels, middle, sample_tile
 from napari_cellseg.core.zoo.thumbnail import draw_thumbnail
 
-Pixels = npt.NDArray[np.generic]
 Maps = Mapping[str, npt.NDArray[np.uint8]]
 
 LARGEST_SIDE = 256
@@ -47,7 +46,6 @@ SHARE_TOLERANCE = 0.02
 """Share of pixels whose probability may be off by more than `FAR_OFF`."""
 
 _TILE = "tile"
-_SAMPLE_SIDE = 160
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def add_self_test(folder: Path, tile: Pixels | None = None) -> Card:
         If the folder cannot be written.
     """
     model = load_untested(folder)
-    pixels = sample_tile(model.card) if tile is None else _middle(tile)
+    pixels = sample_tile(model.card) if tile is None else middle(tile, LARGEST_SIDE)
     maps = _run(model, pixels, "cpu")
     stored = {_TILE: pixels, **maps}
     content: bytes = gated_import("safetensors.numpy").save(
@@ -172,18 +170,6 @@ def check_once(model: Model, bundle: Path) -> None:
         remember_success(model.card, torch.__version__)
 
 
-def sample_tile(card: Card) -> Pixels:
-    """Return a tile of a public-domain sample image, with the channels that a model takes."""
-    gray = np.asarray(load_sample("fluorescence").data)
-    tile = _middle(gray, _SAMPLE_SIDE)
-    if "gray" in card.channels:
-        return tile
-    if "rgb" in card.channels:
-        return _middle(np.asarray(load_sample("tissue").data), _SAMPLE_SIDE)
-    shifted = [np.roll(tile, 8 * channel, axis=1) for channel in range(card.in_channels)]
-    return np.stack(shifted, axis=-1)
-
-
 def _run(model: Model, tile: Pixels, device: str) -> dict[str, npt.NDArray[np.uint8]]:
     card = model.card
     if tile.ndim == 2:
@@ -232,17 +218,3 @@ def _damaged(card: Card) -> ModelError:
     return ModelError(
         f"The self-test of the model '{card.name}' is missing or damaged: install the model again."
     )
-
-
-def _middle(tile: Pixels, side: int = LARGEST_SIDE) -> Pixels:
-    """Return the middle of an image (Y, X) or (Y, X, C) in a dtype that can be stored."""
-    if tile.ndim not in (2, 3) or 0 in tile.shape:
-        raise ImageError(
-            f"A self-test needs one image (Y, X) or (Y, X, C), not an array of shape {tile.shape}."
-        )
-    rows, columns = (
-        slice(max(0, (n - side) // 2), max(0, (n - side) // 2) + side) for n in tile.shape[:2]
-    )
-    part = tile[rows, columns]
-    part = part[..., 0] if part.ndim == 3 and part.shape[2] == 1 else part
-    return np.ascontiguousarray(part.astype(part.dtype.newbyteorder("=")))

@@ -193,6 +193,7 @@ def card_html(card: Card) -> str:
         ("Images", channels),
         ("Objects", size),
         ("Network", card.architecture),
+        ("Speed", _speed(card)),
         ("Licence", card.licence),
         ("Trained on", "; ".join(_source(source) for source in card.data)),
         ("Held-out scores", "<br>".join(_score(*item) for item in card.scores.items())),
@@ -203,6 +204,11 @@ def card_html(card: Card) -> str:
         if text
     )
     return f"<table>{lines}</table>"
+
+
+def _speed(card: Card) -> str:
+    seconds = card.seconds_per_megapixel
+    return f"{seconds:g} s a megapixel on one processor core" if seconds else ""
 
 
 def _source(source: DataSource) -> str:

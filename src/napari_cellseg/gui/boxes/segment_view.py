@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QGroupBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from napari_cellseg.gui.boxes.group import group
 from napari_cellseg.gui.boxes.image import ImageBox
 from napari_cellseg.gui.boxes.live import LiveBox
 from napari_cellseg.gui.boxes.model import ModelBox
@@ -29,22 +30,13 @@ class SegmentView(QWidget):
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
-        column.addWidget(_group("Image", self.empty, self.image))
-        column.addWidget(_group("Model", self.model))
-        column.addWidget(_group("Run", self.run))
-        column.addWidget(_group("Adjust live", self.live, self.copy))
+        column.addWidget(group("Image", self.empty, self.image))
+        column.addWidget(group("Model", self.model))
+        column.addWidget(group("Run", self.run))
+        column.addWidget(group("Adjust live", self.live, self.copy))
         column.addStretch(1)
 
     def show_empty(self, empty: bool) -> None:
         """Show how to get an image, or the chosen one."""
         self.empty.setVisible(empty)
         self.image.setVisible(not empty)
-
-
-def _group(title: str, *widgets: QWidget) -> QGroupBox:
-    box = QGroupBox(title)
-    rows = QVBoxLayout(box)
-    rows.setContentsMargins(6, 6, 6, 6)
-    for widget in widgets:
-        rows.addWidget(widget)
-    return box

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
 
 from napari_cellseg.core.errors import CellsegError
+from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.recipe import Recipe
 from napari_cellseg.gui import conversion, layers
 from napari_cellseg.gui.boxes.segment_view import SegmentView
@@ -97,6 +98,8 @@ class SegmentPanel(Panel):
         self.live.failed.connect(self.show_failure)
         self.removed.restored.connect(self.live.refresh)
         self.result.lost.connect(self._on_result_lost)
+        self.result.went_back.connect(self._on_went_back)
+        self.result.fitted.connect(self._on_fitted)
         self.warm_up.told.connect(run.show_device_note)
 
     def _connect_viewer(self) -> None:
@@ -269,6 +272,19 @@ class SegmentPanel(Panel):
         if not self.network.running:
             self.view.run.show_status("")
             self.view.run.show_message("")
+
+    def _on_went_back(self, run: Run) -> None:
+        """Follow an undo or redo of sliders or of a run."""
+        self.live.stop()
+        self.session.accept(run)
+        self.session.change_recipe(post=run.recipe.post)
+        self.view.live.show_params(run.recipe.post, self.session.start.post)
+        self._show_result(run)
+
+    def _on_fitted(self, post: PostParams) -> None:
+        self.session.change_recipe(post=post)
+        self.view.live.show_params(post, self.session.start.post)
+        self.live.refresh()
 
     def _on_copy(self) -> None:
         run, request = self.session.run, self._request

@@ -6,17 +6,22 @@ from collections.abc import Generator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
+from napari_cellseg.core.editing.edit import Edit, changes
 from napari_cellseg.gui import layers
 from napari_cellseg.gui.boxes.live import rule_title
 from napari_cellseg.gui.geometry import slice_box
 from napari_cellseg.gui.segment.result import ResultLayer
+from napari_cellseg.session.corrections.document import Document
 from napari_cellseg.session.locks import Int32Array
 from napari_cellseg.session.run import Run
 from napari_cellseg.session.session import Session
+
+IntArray = npt.NDArray[np.int64]
 
 
 class RemovedObjects(QObject):
@@ -109,12 +114,28 @@ class RemovedObjects(QObject):
         extent = run.labels.shape[-2:]
         if not (0 <= y < extent[0] and 0 <= x < extent[1]):
             return False
-        more = run.restored(self.rule, index, y, x)
-        if more is None:
+        found = run.removed_at(self.rule, index, y, x)
+        if found is None or self._result.binding is None:
             return False
-        self._session.accept(more)
+        document = self._result.binding.document
+        document.edit("Bring back", index, bring_back(document.plane(index), found, document))
         self.restored.emit()
         return True
+
+
+def bring_back(
+    plane: Int32Array, pixels: tuple[IntArray, IntArray], document: Document
+) -> list[Edit]:
+    """Return the edits that make `pixels`, rows and columns, an object where nothing is yet."""
+    rows, columns = pixels
+    box = (
+        slice(int(rows.min()), int(rows.max()) + 1),
+        slice(int(columns.min()), int(columns.max()) + 1),
+    )
+    after = plane[box].copy()
+    inside = (rows - box[0].start, columns - box[1].start)
+    after[inside] = np.where(after[inside] == 0, document.new_id(), after[inside])
+    return changes(plane, box, after)
 
 
 def _paint(run: Run, rule: str) -> Int32Array:

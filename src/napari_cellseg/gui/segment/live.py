@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
@@ -13,6 +13,8 @@ from napari_cellseg.core.progress import Progress
 from napari_cellseg.gui import geometry, layers
 from napari_cellseg.gui.job_runner import JobRunner, LatestJob, single_step
 from napari_cellseg.gui.segment.result import ResultLayer
+from napari_cellseg.session.corrections.decided import Decided
+from napari_cellseg.session.corrections.delta import Delta
 from napari_cellseg.session.locks import Int32Array
 from napari_cellseg.session.run import Run
 from napari_cellseg.session.session import Session
@@ -22,8 +24,13 @@ WHOLE_AT_ONCE = 3_000_000
 SETTLE_MS = 120
 """A larger image is relabelled whole once the hand has rested for so long."""
 
-Made = tuple[Run, Int32Array]
-"""A run and a copy of its labels, for a layer to own."""
+
+class Made(NamedTuple):
+    """A run, a copy of its labels for a layer to own, and how they differ from those on screen."""
+
+    run: Run
+    shown: Int32Array
+    pixels: Delta
 
 
 class LiveUpdater(QObject):
@@ -97,42 +104,41 @@ class LiveUpdater(QObject):
 
     def adopt(self, new: Run) -> None:
         """Replace the result by a run of the same part, keeping what a person decided."""
-        old = self._session.run
-        if old is None:
+        old, decided = self._session.run, self._result.decided()
+        if old is None or decided is None:
             return
-        edits, edited = self._result.edits, self._result.snapshot()
+        version = self._result.version
         self._wholes.submit(
-            lambda: _with_copy(new.inheriting(old, edited)),
-            lambda made: self._take(old, made, edits, lambda: self.adopt(new)),
+            lambda: _compared(new.relabelled(new.recipe.post, decided), decided),
+            lambda made: self._take(old, made, version, lambda: self.adopt(new)),
         )
 
     def _submit_whole(self) -> None:
-        run, post = self._session.run, self._session.recipe.post
-        if run is None:
+        run, post, decided = self._session.run, self._session.recipe.post, self._result.decided()
+        if run is None or decided is None:
             return
-        edits, edited = self._result.edits, self._result.snapshot()
+        version = self._result.version
         self._wholes.submit(
-            lambda: _with_copy(run.relabelled(post, edited)),
-            lambda made: self._take(run, made, edits, self.refresh),
+            lambda: _compared(run.relabelled(post, decided), decided),
+            lambda made: self._take(run, made, version, self.refresh),
         )
 
-    def _take(self, old: Run, made: Made, edits: int, again: Callable[[], None]) -> None:
-        """Show a new run, unless the user painted or restored something that it does not know."""
-        new, shown = made
+    def _take(self, old: Run, made: Made, version: int, again: Callable[[], None]) -> None:
+        """Show a new run, unless the user changed something that it does not know."""
         layer = self._result.layer
         if layer is None or not self._result.is_ours:
             return
         if layers.stroke_in_progress(layer):
-            QTimer.singleShot(50, lambda: self._take(old, made, edits, again))
+            QTimer.singleShot(50, lambda: self._take(old, made, version, again))
             return
-        if self._session.run is not old or self._result.edits != edits:
+        if self._session.run is not old or self._result.version != version:
             again()
             return
-        self._session.accept(new)
-        self._result.update(new, shown)
+        self._session.accept(made.run)
+        self._result.update(old, made.run, made.shown, made.pixels, step_name(old, made.run))
         if not self._settle.isActive():
             self._end_preview()
-        self.updated.emit(new)
+        self.updated.emit(made.run)
 
     def _end_preview(self) -> None:
         if self._preview is not None:
@@ -140,9 +146,22 @@ class LiveUpdater(QObject):
             self._preview = None
 
 
-def _with_copy(
-    work: Generator[Progress, None, Run],
+def _compared(
+    work: Generator[Progress, None, Run], decided: Decided
 ) -> Generator[Progress, None, Made]:
-    """Add a copy of the labels, for a layer to own: large ones take too long for the window."""
+    """Add what the window would take too long for: a copy of the labels, and what changes."""
     run = yield from work
-    return run, run.labels.copy()
+    return Made(run, run.labels.copy(), Delta.between(decided.labels, run.labels))
+
+
+def step_name(old: Run, new: Run) -> str:
+    """Return what the history calls the step from one run to another."""
+    if old.planes is not new.planes:
+        return "Run again"
+    fields = type(new.recipe.post).model_fields
+    changed = [
+        str(field.title or name)
+        for name, field in fields.items()
+        if getattr(old.recipe.post, name) != getattr(new.recipe.post, name)
+    ]
+    return changed[0] if len(changed) == 1 else "Settings"

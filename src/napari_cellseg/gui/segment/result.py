@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
-from napari_cellseg.gui import classes, conversion, layers
+from napari_cellseg.core.postprocess.params import PostParams
+from napari_cellseg.gui import classes, layers
+from napari_cellseg.gui.correct.binding import Binding
+from napari_cellseg.gui.correct.desk import desk_of
+from napari_cellseg.gui.correct.journals import journals_of
 from napari_cellseg.gui.geometry import spatial_axes
 from napari_cellseg.gui.segment.network import Request
+from napari_cellseg.session.corrections.decided import Decided
+from napari_cellseg.session.corrections.delta import Delta
+from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.locks import Int32Array
 from napari_cellseg.session.run import Run
 
 
 class ResultLayer(QObject):
-    """Shows a run as a Labels layer and notices what a person does to it.
+    """Shows a run as a Labels layer that a person can correct.
 
-    Signals: ``edited`` after paint on it, ``lost`` when the layer was removed.
+    Signals: ``went_back(Run)`` after the undo or redo of another run, ``fitted(PostParams)`` when
+    other settings were fitted to the corrections, ``lost`` when the layer was removed.
     """
 
-    edited = Signal()
+    went_back = Signal(object)
+    fitted = Signal(object)
     lost = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._desk = desk_of(viewer)
+        journals_of(self._desk)
+        self._desk.settings_found.connect(self._on_settings_found)
+        self.binding: Binding | None = None
         self.layer: LabelsLayer | None = None
         self.axes = ""
         self._origin: tuple[Any, ...] = ()
-        self._shown: Any = None
-        self.edits = 0
+        self._updating = False
         self._by_class = False
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -46,19 +57,45 @@ class ResultLayer(QObject):
             self._viewer, source, axes, request.part.box, run.labels.copy(), metadata
         )
         self._origin = _origin(request)
-        self._shown = self.layer.data
+        self.binding = self._desk.bind(self.layer, self.axes)
+        self.binding.run = run
+        self.binding.document.stepped.connect(self._on_stepped)
         self._show_classes(run)
-        self.edits = 0
-        self.layer.events.paint.connect(self._on_paint)
 
-    def update(self, run: Run, data: Int32Array) -> None:
-        """Show the same run with other labels: `data`, a copy of them that the layer may keep."""
-        if self.layer is None:
+    def update(self, old: Run, new: Run, data: Int32Array, pixels: Delta, name: str) -> None:
+        """Show another run: `data`, a copy of its labels that the layer may keep.
+
+        Parameters
+        ----------
+        old
+            The run on screen.
+        pixels
+            What changes on screen.
+        name
+            What was done, for the history; the same again continues the last step.
+        """
+        if self.binding is None or self.layer is None:
             return
-        layers.replace_labels(self.layer, data, self.axes, metadata_of(run, self.axes))
-        self._shown = self.layer.data
-        self.edits = 0
+        layers.describe(self.layer, metadata_of(new, self.axes))
+        same = old.recipe == new.recipe and old.planes is new.planes
+        facts = None if same else (old.without_labels(), new.without_labels())
+        self._updating = True
+        try:
+            together = old.planes is new.planes  # runs are taken back one by one
+            self.binding.show(name, data, new.labels, pixels, facts, together)
+        finally:
+            self._updating = False
+        self.binding.run = new
+        self._show_classes(new)
+
+    def _on_stepped(self, step: Step) -> None:
+        if self._updating or step.facts is None or self.binding is None or self.layer is None:
+            return
+        run = step.facts[1].with_labels(self.binding.document.decided())
+        self.binding.run = run
+        layers.describe(self.layer, metadata_of(run, self.axes))
         self._show_classes(run)
+        self.went_back.emit(run)
 
     def _show_classes(self, run: Run) -> None:
         if self.layer is not None and run.classes is not None:
@@ -78,24 +115,30 @@ class ResultLayer(QObject):
 
     @property
     def is_ours(self) -> bool:
-        """Whether the layer is still there and shows the labels that were put into it."""
-        layer = self.layer
-        return layer is not None and layer in self._viewer.layers and layer.data is self._shown
+        """Whether the layer is still there and shows labels of the run's shape."""
+        return (
+            self.binding is not None
+            and self.binding.layer in self._viewer.layers
+            and self.binding.run is not None
+            and self.binding.document.labels.shape == self.binding.run.planes.shape
+        )
 
     def continues(self, request: Request) -> bool:
         """Whether the run is one of the same part of the same image as is shown."""
         return self.is_ours and self._origin == _origin(request)
 
-    def snapshot(self) -> Int32Array | None:
-        """Return a copy of the labels if a person painted on them, None if not."""
-        if self.layer is None or not self.edits:
-            return None
-        data = conversion.in_label_order(np.asarray(self.layer.data), self.axes)
-        return np.array(data, dtype=np.int32, order="C")
+    @property
+    def version(self) -> int:
+        """Another number after each change of the labels."""
+        return self.binding.document.version if self.binding is not None else -1
 
-    def _on_paint(self) -> None:
-        self.edits += 1
-        self.edited.emit()
+    def decided(self) -> Decided | None:
+        """Return what must stay as it is, None without a result."""
+        return self.binding.document.decided() if self.binding is not None else None
+
+    def _on_settings_found(self, binding: Binding, post: PostParams) -> None:
+        if binding is self.binding and self.is_ours:
+            self.fitted.emit(post)
 
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value is self.layer:
@@ -103,10 +146,9 @@ class ResultLayer(QObject):
             self.lost.emit()
 
     def _forget(self) -> None:
-        if self.layer is not None:
-            self.layer.events.paint.disconnect(self._on_paint)
-        self.layer = None
-        self._shown = None
+        if self.binding is not None:
+            self.binding.document.stepped.disconnect(self._on_stepped)
+        self.layer = self.binding = None
         self._origin = ()
 
 

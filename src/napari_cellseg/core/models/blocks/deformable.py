@@ -64,9 +64,12 @@ def deformable_conv(
     """
     batch, channels, height, width = x.shape
     kernel = weight.flatten(1).expand(batch, -1, -1)
+    grid = _sampling_grid(offsets)
+    # Strips save time alone, and a program for any size (torch.export, ONNX) cannot count them.
+    whole = torch.compiler.is_compiling()
     strips = []
-    for grid in torch.split(_sampling_grid(offsets), max(1, _STRIP // width), dim=2):
-        samples = functional.grid_sample(x, grid.flatten(1, 2), align_corners=False)
+    for part in [grid] if whole else torch.split(grid, max(1, _STRIP // width), dim=2):
+        samples = functional.grid_sample(x, part.flatten(1, 2), align_corners=False)
         columns = samples.reshape(batch, channels * _POINTS, -1)
         strips.append(torch.baddbmm(bias[:, None], kernel, columns))
     return torch.cat(strips, dim=2).view(batch, -1, height, width)

@@ -1,0 +1,64 @@
+"""Take a cell that was missed out of the probability map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_cellseg.core.editing.grow import grow_at
+from napari_cellseg.gui.tools.registry import TOOLS, Tool
+
+
+@TOOLS.register("grow-at")
+class GrowAtTool(Tool):
+    """A click finds the most stable outline around it; Alt and a click the next one."""
+
+    title = "Find at click"
+    key = "Shift-G"
+    help = "Click a cell that was missed; Alt-click for its next larger outline."
+    place = 5
+
+    _last: tuple[tuple[int, ...], tuple[int, int], int, int] | None = None
+    """Plane, pixel, level and version of the last find."""
+
+    def end(self) -> None:
+        """Forget the last find."""
+        self._last = None
+
+    def click(self, position: Sequence[float], modifiers: frozenset[str]) -> None:
+        """Find the cell at the pixel that was clicked."""
+        pixel, index = self.bench.pixel(position), self.bench.index()
+        foreground = self.bench.maps(index).get("foreground")
+        if foreground is None:
+            self.bench.told.emit(
+                "These labels have no probability map: run a model in the tab Segment, or draw "
+                "the cell."
+            )
+            return
+        binding = self.bench.binding
+        if pixel is None or binding is None:
+            return
+        level, wider = 0, "Alt" in modifiers and self._continues(index, pixel)
+        if wider and self._last is not None:
+            pixel, level = self._last[1], self._last[2] + 1
+            binding.undo()
+        plane, objects = self.parts
+        point = (float(pixel[0]), float(pixel[1]))
+        step = self.bench.edit(
+            "Find at click",
+            lambda: grow_at(plane, objects, foreground, point, self.new_id(), level),
+        )
+        if wider and step is None:
+            binding.redo()  # there is no larger outline: the last one comes back
+            level -= 1
+        if wider or step is not None:
+            self._last = index, pixel, level, binding.document.version
+
+    def _continues(self, index: tuple[int, ...], pixel: tuple[int, int]) -> bool:
+        """Whether nothing happened since the last find, and this click is on it."""
+        binding = self.bench.binding
+        if binding is None or self._last is None or self._last[0] != index:
+            return False
+        if binding.document.version != self._last[3]:
+            return False
+        plane = binding.document.plane(index)
+        return bool(plane[pixel]) and plane[pixel] == plane[self._last[1]]

@@ -1,0 +1,1 @@
+"""Corrections of one labels array: what changed, how to go back, what is kept on disk."""

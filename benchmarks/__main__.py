@@ -25,6 +25,7 @@ TASKS = {
     "training": (256,),
     "memory": (8192,),
     "dock": (0,),
+    "editing": (4096,),
 }
 TOOLS = {
     "labels": ("ours", "watershed", "stardist", "cellpose"),
@@ -32,6 +33,7 @@ TOOLS = {
     "training": ("ours", "stardist", "cellpose"),
     "memory": ("ours", "stardist", "cellpose"),
     "dock": ("dock",),
+    "editing": ("ours", "cellpose_window"),
 }
 OWN = ("ours", "watershed", "dock")
 
@@ -42,6 +44,8 @@ def main() -> None:
     peers = dict(one.split("=", 1) for one in options.peer)
     from_environment = os.environ.get(PEERS_VARIABLE, "")
     peers |= dict(one.split("=", 1) for one in from_environment.split(";") if one)
+    if "cellpose" in peers:
+        peers["cellpose_window"] = peers["cellpose"]
     pythons = {**peers, **dict.fromkeys(OWN, sys.executable)}
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -94,7 +98,7 @@ def _run(
     present = [
         tool for tool in TOOLS[task] if tool in pythons and not (tool == "dock" and table.absent)
     ]
-    if side and task != "training":
+    if side and task not in ("training", "editing"):
         subprocess.run(
             [sys.executable, "-m", "benchmarks.cells", str(side), str(folder)], cwd=ROOT, check=True
         )

@@ -98,6 +98,21 @@ def fluorescence(labels: npt.NDArray[np.int32], rng: np.random.Generator) -> npt
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
+def packed_cells(side: int, pitch: int = 20) -> npt.NDArray[np.int32]:
+    """Return labels (side, side) of blobs of up to `pitch` px that touch, numbered row by row.
+
+    Every pixel belongs to the nearest point of a jittered grid, if it is near enough.
+    """
+    rng = np.random.default_rng(side)
+    count = side // pitch
+    grid = np.stack(np.mgrid[:count, :count], axis=-1).reshape(-1, 2) * pitch + pitch / 2
+    centres = np.round(grid + rng.uniform(-3, 3, grid.shape)).astype(int).clip(0, side - 1)
+    points = np.zeros((side, side), np.int32)
+    points[centres[:, 0], centres[:, 1]] = np.arange(1, len(centres) + 1)
+    distance, (y, x) = ndi.distance_transform_edt(points == 0, return_indices=True)
+    return np.where(distance <= 0.55 * pitch, points[y, x], 0).astype(np.int32)
+
+
 def write(side: int, folder: Path) -> None:
     """Write ``labels``, ``foreground``, ``contour`` and ``image`` of one size, unless present."""
     if (folder / f"image_{side}.npy").exists():

@@ -19,6 +19,12 @@ BARS = {
     ("maps", 1024, "predict"): 0.45 * 1024**2 / 1e6,
     ("training", 256, "attention-unet, bfloat16"): 1.3,
     ("dock", 0, ""): 0.3,
+    **{
+        ("editing", 4096, way): 0.030
+        for way in ("merge two", "delete one", "split by a line", "smooth", "undo")
+    },
+    ("editing", 4096, "delete 1,000"): 0.3,
+    ("editing", 4096, "undo that"): 0.3,
 }
 """Most seconds that a way of this plugin may take, by task, side and way."""
 
@@ -30,6 +36,7 @@ TITLES = {
     "training": "One training step on 8 patches",
     "memory": "Peak memory",
     "dock": "Opening the dock",
+    "editing": "Correcting labels, 41,616 objects",
 }
 
 

@@ -9,18 +9,30 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cells import packed_cells
 from napari_cellseg.core.arrays import Image
+from napari_cellseg.core.editing.delete import delete
+from napari_cellseg.core.editing.merge import merge
+from napari_cellseg.core.editing.shape import smooth
+from napari_cellseg.core.editing.split import split_along
 from napari_cellseg.core.errors import ModelError
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.postprocessor import PostProcessor
 from napari_cellseg.core.progress import finish
+from napari_cellseg.session.corrections.document import Document
 
 MORPHOLOGY = {"opening": 1, "closing": 1, "growth": 1, "min_area": 30, "edge_objects": "remove"}
 
 
 def ways(task: str, side: int, folder: Path) -> dict[str, Callable[[], Any]]:
     """Return the timed functions of one task."""
-    make = {"labels": _labels, "maps": _maps, "memory": _memory, "training": _training}[task]
+    make = {
+        "labels": _labels,
+        "maps": _maps,
+        "memory": _memory,
+        "training": _training,
+        "editing": _editing,
+    }[task]
     return make(side, folder)
 
 
@@ -54,6 +66,40 @@ def _labels(side: int, folder: Path) -> dict[str, Callable[[], Any]]:
             "foreground_threshold", region=(middle, middle)
         )
     return found
+
+
+def _editing(side: int, _folder: Path) -> dict[str, Callable[[], Any]]:
+    """Corrections of labels with all that belongs to them: locks, history, index; no window."""
+    document = Document(packed_cells(side))
+    columns = side // 20
+    ids = iter([k for k in range(1, columns * columns, 3) if k % columns])
+
+    def each(name: str, tool: Callable[[Any, Any, int], Any]) -> Callable[[], Any]:
+        def step() -> None:
+            edits = tool(document.plane(()), document.objects(()), next(ids))
+            document.edit(name, (), edits)
+
+        return step
+
+    def cut(plane: Any, objects: Any, label: int) -> Any:
+        rows, across = objects.box(label)
+        middle = (across.start + across.stop) / 2
+        line = [(rows.start - 3, middle), (rows.stop + 3, middle)]
+        return split_along(plane, objects, line, document.new_id, label)
+
+    def thousand() -> None:
+        some = document.objects(()).ids[-10_000::10]
+        document.edit("Delete", (), delete(document.plane(()), document.objects(()), some))
+
+    return {
+        "merge two": each("Merge", lambda plane, objects, k: merge(plane, objects, [k, k + 1])),
+        "delete one": each("Delete", lambda plane, objects, k: delete(plane, objects, [k])),
+        "split by a line": each("Split", cut),
+        "smooth": each("Smooth", smooth),
+        "undo": lambda: document.undo(),
+        "delete 1,000": thousand,
+        "undo that": lambda: document.undo(),
+    }
 
 
 def _model() -> Any:

@@ -175,8 +175,8 @@ LENGTH = struct.pack("<Q", 2**40)
         b"h\x07.", b"0.", b".", b"R.", b"N)R.", b"Nb.", b"e.", b"]Ne.", b"(N", b"s.", b"t.",
         b"N}\x86s.", b"}(Nu.", b"\x82\x01.", b"P1\n.", b"NQ.", b"\x97.", b"(cos\nsystem\no.",
         b"(ios\nsystem\n.", b"\x8c\x02os\x8c\x06system\x93.", b"\xff.", b"\x85" * 40, b"",
-        b"N" + b"\x85" * 200_000 + b"}r\0\0\0\0" + b"N\x86s.",  # nested very deeply
-        b"}" + b"]" + b"\x85" * 200_000 + b"Ns.",  # as a key
+        b"N" + b"\x85" * 20_000 + b"}r\0\0\0\0" + b"N\x86s.",  # nested very deeply
+        b"}" + b"]" + b"\x85" * 20_000 + b"Ns.",  # as a key
     ],
 )  # fmt: skip
 def test_programs_that_are_no_results(tmp_path, program):

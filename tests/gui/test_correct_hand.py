@@ -1,11 +1,12 @@
 """The hand: mouse and keys on the corrected layer, without a window."""
 
+import gc
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Labels, Shapes
+from napari.layers import Labels, Vectors
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import (
     mouse_move_callbacks,
@@ -70,7 +71,7 @@ class Corner:
 
     @property
     def lines(self):
-        return [layer for layer in self.viewer.layers if isinstance(layer, Shapes)]
+        return [layer for layer in self.viewer.layers if isinstance(layer, Vectors)]
 
     @property
     def steps(self):
@@ -92,19 +93,22 @@ def test_a_drag_draws_a_line_that_is_gone_afterwards(corner):
     assert corner.lines == []
     corner.mouse.move((6, 8), (6, 12))
     (line,) = corner.lines
-    np.testing.assert_allclose(line.data[0], [(6, 6), (6, 8), (6, 12)])
+    np.testing.assert_allclose(line.data[:, 0], [(6, 6), (6, 8)])
+    np.testing.assert_allclose(line.data[:, 1], [(0, 2), (0, 4)])
     assert corner.viewer.layers.selection.active is corner.layer
     corner.mouse.release(6, 12)
     assert corner.lines == []
     assert set(np.unique(corner.layer.data)) == {0, 1}
     assert corner.steps == 1
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_line_around_an_area_is_closed(corner):
     corner.hand.choose("delete")
     corner.mouse.press(2, 2)
     corner.mouse.move((2, 12), (12, 12))
-    np.testing.assert_allclose(corner.lines[0].data[0], [(2, 2), (2, 12), (12, 12), (2, 2)])
+    starts = corner.lines[0].data[:, 0]
+    np.testing.assert_allclose(starts, [(2, 2), (2, 12), (12, 12)])
     corner.mouse.move((12, 2))
     corner.mouse.release(12, 2)
     assert corner.lines == []

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from napari.layers import Shapes
+from napari.layers import Vectors
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -33,6 +33,8 @@ class Window:
         self.layer = viewer.add_labels(field(shape), name="cells", scale=(0.5,) * len(shape))
         self.panel = self.dock.panel("correct")
         QApplication.processEvents()
+        viewer.scene.camera.center = (0, shape[-2] / 4, shape[-1] / 4)
+        viewer.scene.camera.zoom = 7  # all of the labels
         self.canvas = viewer.window._qt_viewer.canvas.native
 
     @property
@@ -49,7 +51,7 @@ class Window:
 
     @property
     def lines(self):
-        return [layer for layer in self.viewer.layers if isinstance(layer, Shapes)]
+        return [layer for layer in self.viewer.layers if isinstance(layer, Vectors)]
 
     def place(self, y, x):
         """Return where a pixel of the labels is on the canvas."""
@@ -100,6 +102,12 @@ def window(make_napari_viewer, qtbot, valleys, cold):
 def test_tools_by_mouse_and_keys(window):
     w = window()
     assert w.panel.bench.layer is w.layer
+    other = w.viewer.add_labels(np.zeros((60, 80), np.int32), name="others", visible=False)
+    assert w.panel.bench.layer is other
+    other.name = "renamed"
+    assert w.panel.view.labels.combo.currentText() == "renamed"
+    w.viewer.layers.selection.active = w.layer
+    assert w.panel.bench.layer is w.layer
     assert "3 objects" in w.panel.view.labels.status.text()
     start = w.layer.data.copy()
 
@@ -144,7 +152,7 @@ def test_tools_by_mouse_and_keys(window):
     np.testing.assert_array_equal(w.layer.data, before)
 
 
-def test_one_key_each_and_the_space_bar(window):
+def test_one_key_each_and_the_space_bar(window, qtbot):
     w = window()
     for name, tool in w.hand.tools.items():
         w.key(getattr(Qt.Key, f"Key_{tool.key[-1]}"), SHIFT)
@@ -153,18 +161,19 @@ def test_one_key_each_and_the_space_bar(window):
         shown = [f for f, c in w.panel.view.tools.form.controls.items() if not c.isHidden()]
         assert tuple(shown) == tool.options
     w.hand.choose("merge")
+    qtbot.wait(200)  # the canvas finds out by drawing what is under the mouse
     start, centre = w.layer.data.copy(), w.viewer.scene.camera.center
     w.canvas.setFocus()
     QTest.keyPress(w.canvas, Qt.Key.Key_Space)
+    assert w.viewer.scene.camera.mouse_pan
     w.drag((20, 15), (20, 30), (30, 40))
+    qtbot.waitUntil(lambda: not np.allclose(w.viewer.scene.camera.center, centre))
     QTest.keyRelease(w.canvas, Qt.Key.Key_Space)
     assert w.lines == []
     np.testing.assert_array_equal(w.layer.data, start)
-    assert not np.allclose(w.viewer.scene.camera.center, centre)
-    centre = w.viewer.scene.camera.center
+    assert not w.viewer.scene.camera.mouse_pan
     w.drag((20, 15), (20, 25), (20, 40))
     assert w.ids == {1, 3}
-    np.testing.assert_allclose(w.viewer.scene.camera.center, centre)
 
 
 def test_the_tool_is_put_down_when_something_else_is_turned_to(window, qtbot):
@@ -192,16 +201,9 @@ def test_the_tool_is_put_down_when_something_else_is_turned_to(window, qtbot):
     w.viewer.dims.set_point(0, 0)
     qtbot.waitUntil(lambda: "3 objects on this plane" in w.panel.view.labels.status.text())
 
-    w.drag((5, 5), (5, 55), (35, 55), release=False)
     w.viewer.layers.remove(w.layer)
     assert w.hand.name == ""
-    QTest.mouseRelease(w.canvas, LEFT, NONE, QPoint(10, 10))
     QApplication.processEvents()
     assert list(w.viewer.layers) == [w.image]
     assert w.panel.bench.binding is None
     assert not w.panel.view.tools.isEnabled()
-    other = w.viewer.add_labels(field((2, 60, 80)), name="others")
-    assert w.panel.bench.layer is other
-    assert w.panel.view.tools.isEnabled()
-    other.name = "renamed"
-    assert w.panel.view.labels.combo.currentText() == "renamed"

@@ -1,18 +1,21 @@
 """What a person decided is kept with the labels, through a file and back."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
 import tifffile
-from napari.components import ViewerModel
+from napari.components import LayerList, ViewerModel
+from napari.layers import Labels
 
 from napari_cellseg.core.editing.edit import changes
 from napari_cellseg.core.export.label_tiff import write_labels as write
 from napari_cellseg.core.reading import read_labels
 from napari_cellseg.gui import contributions, features, layers
 from napari_cellseg.gui.boxes.reviewed import ReviewedBox
-from napari_cellseg.gui.correct.desk import desk_of
+from napari_cellseg.gui.correct.desk import Desk, desk_of
 from napari_cellseg.gui.correct.reviewed import Reviewed
 from napari_cellseg.gui.correct.workbench import Workbench
 from napari_cellseg.gui.job_runner import JobRunner
@@ -68,8 +71,9 @@ def test_decisions_come_back_from_a_file(qtbot, tmp_path, shape):
     corner.erase((slice(2, 5), slice(2, 4)))
     document.decide("Accept", {2: ObjectState("accepted", True), 3: ObjectState("skipped")})
     document.decide("Class", {4: ObjectState("accepted", True, "mitosis")})
-    corner.box.plane.click()
-    corner.reviewed.layer.data[..., :7] = 0
+    with qtbot.waitSignal(corner.reviewed.changed):
+        corner.box.plane.click()
+        corner.reviewed.layer.data[..., :7] = 0
 
     data, options = saved(corner, tmp_path / "cells.tif")  # nothing waited for the hand to rest
     again = Corner(data, **options)
@@ -218,6 +222,19 @@ def test_a_layer_that_was_taken_out_knows_when_it_comes_back(qtbot):
     corner.bench.take(corner.labels)
     assert corner.document.states[2].locked
     assert corner.reviewed.mask().all()
+
+
+def test_a_desk_keeps_no_viewer_in_memory(qtbot):
+    labels = Labels(squares((20, 20)))
+    gc.collect()
+    layers_of_viewer = LayerList()
+    desk = Desk(layers_of_viewer)
+    binding = desk.bind(labels)
+    seen = weakref.ref(layers_of_viewer)
+    del layers_of_viewer
+    gc.collect()
+    assert seen() is None
+    desk.note(binding.layer.data)
 
 
 def test_columns_are_put_beside_those_of_others(qtbot):

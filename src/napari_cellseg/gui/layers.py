@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Shapes
+from napari.layers import Shapes, Vectors
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_cellseg.gui.conversion import CORRECTIONS_KEY, METADATA_KEY, in_layer_order
@@ -194,25 +194,31 @@ def show_removed(
 def show_line(
     viewer: ViewerModel,
     over: LabelsLayer,
-    last: Shapes | None,
+    last: Vectors | None,
     line: npt.NDArray[Any],
     name: str = "Line",
-) -> Shapes:
-    """Show a line, (N >= 2, ndim) in pixels of the layer `over`, in place of the `last` one."""
+) -> Vectors:
+    """Show a line, (N >= 2, ndim) in pixels of the layer `over`, in place of the `last` one.
+
+    As vectors: a path among shapes has parts that outlive it, and crash some OpenGL drivers.
+    """
     # As wide on the screen whatever the zoom.
     width = _LINE_WIDTH / (viewer.scene.camera.zoom * abs(float(over.scale[-1])) or 1.0)
+    pieces = np.stack([line[:-1], np.diff(line, axis=0)], axis=1)
     if last is not None and last in viewer.layers:
-        last.data = [line]
-        last.edge_width = [width]
+        last.data = pieces
+        last.edge_width = width
         return last
     selected = viewer.layers.selection.active
-    layer = Shapes(
-        [line],
-        shape_type="path",
-        ndim=over.ndim,
+    # See `remove`, which undoes it: it looks through what was made since then.
+    gc.freeze()
+    layer = Vectors(
+        pieces,
         name=name,
+        vector_style="line",
         edge_color=SIGNAL_COLOUR,
         edge_width=width,
+        metadata={PASSING_KEY: True},
         scale=over.scale,
         translate=over.translate,
         rotate=over.rotate,
@@ -220,7 +226,6 @@ def show_line(
         units=over.units,
         axis_labels=over.axis_labels,
     )
-    layer.editable = False
     viewer.add_layer(layer)
     if selected is not None:
         viewer.layers.selection.active = selected
@@ -233,8 +238,10 @@ def remove(viewer: ViewerModel, layer: Any) -> None:
         return
     selected = viewer.layers.selection.active
     # napari collects garbage whenever a layer goes: the window would stand still for 0.3 s to look
-    # through all objects of the process. Those that exist now wait for the next collection.
-    gc.freeze()
+    # through all objects of the process. Those that exist now wait for the next collection, but
+    # not the drawing of a line: buffers of it that go later than it does crash some OpenGL drivers.
+    if not isinstance(layer, Shapes | Vectors):
+        gc.freeze()
     try:
         viewer.layers.remove(layer)
     finally:
@@ -249,7 +256,8 @@ def region_layer(viewer: ViewerModel) -> Shapes | None:
     if isinstance(active, Shapes) and len(active.data):
         return active
     for layer in reversed(viewer.layers):
-        if isinstance(layer, Shapes) and len(layer.data):
+        passing = layer.metadata.get(PASSING_KEY)
+        if isinstance(layer, Shapes) and len(layer.data) and not passing:
             return layer
     return None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.components import LayerList, ViewerModel
+from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.colormaps import DirectLabelColormap
@@ -58,23 +59,22 @@ def add_reviewed(
     return layer
 
 
-def reviewed_layer(layers: LayerList, labels: LabelsLayer) -> LabelsLayer | None:
+def reviewed_layer(layers: Iterable[Layer], labels: LabelsLayer) -> LabelsLayer | None:
     """Return the layer of the reviewed area of `labels`, None if there is none of their shape."""
     shape = labels.data.shape
     fitting = [area for area in areas_of(layers, labels) if area.data.shape == shape]
     return fitting[0] if fitting else None
 
 
-def areas_of(layers: LayerList, labels: LabelsLayer) -> list[LabelsLayer]:
+def areas_of(layers: Iterable[Layer], labels: LabelsLayer) -> list[LabelsLayer]:
     """Return the layers that mark an area of `labels`, whatever their shape."""
     return [layer for layer in layers if layer.metadata.get(_OF_KEY) == str(labels.unique_id)]
 
 
-def labels_of_reviewed(layers: LayerList, layer: Layer) -> LabelsLayer | None:
-    """Return the labels that the reviewed area `layer` belongs to, None if it is none."""
+def labels_of_reviewed(labels: Iterable[LabelsLayer], layer: Layer) -> LabelsLayer | None:
+    """Return which of some `labels` the reviewed area `layer` belongs to, None if to none."""
     of = layer.metadata.get(_OF_KEY)
-    found = [labels for labels in layers if of is not None and str(labels.unique_id) == of]
-    return found[0] if found else None
+    return next((one for one in labels if str(one.unique_id) == of), None)
 
 
 def mark(layer: LabelsLayer, axes: str, box: Box, values: UInt8Array | int) -> None:

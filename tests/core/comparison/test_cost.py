@@ -41,10 +41,10 @@ def test_the_image_has_objects_to_look_at():
     network_cost(model_of(Watching(), 2))
     assert seen[0].shape == (1, 2, 256, 256)
     assert (seen[0].min(), seen[0].max()) == (0, 1)
-    bright = seen[0][0, 0] > 0.5
-    assert 0.02 < bright.float().mean() < 0.5
-    agree = (bright[1:] == bright[:-1]).float().mean()
-    assert agree > 0.95, "pixels side by side belong together"
+    bright = seen[0][0, 0] > 0.3
+    assert 0.01 < bright.float().mean() < 0.3
+    below_bright = bright[1:][bright[:-1]]
+    assert below_bright.float().mean() > 0.7, "bright pixels lie side by side, unlike noise"
 
 
 def test_deformable_convolutions_count_like_ordinary_ones():

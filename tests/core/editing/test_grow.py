@@ -106,6 +106,16 @@ def test_other_objects_keep_every_pixel():
     assert iou(result == 50, disc((80, 100), 40, 50, 12) & (plane == 0)) > 0.85
 
 
+def test_it_does_not_go_on_behind_another_object():
+    probability = np.maximum(cell(x=35), cell(x=65))
+    probability[35:45, 40:60] = 0.95
+    plane = empty()
+    plane[20:60, 47:53] = 7
+    result = grown(plane, probability, (40, 35))
+    assert not (result[:, 53:] == 50).any()
+    assert (result[:, :47] == 50).sum() > 300
+
+
 def test_holes_are_filled_but_not_the_objects_in_them():
     probability = cell()
     probability[38:41, 48:51] = 0

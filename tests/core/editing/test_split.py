@@ -367,6 +367,15 @@ def test_a_crumb_does_not_stand_in_for_a_part():
     assert result[42, 2] == 6
 
 
+def test_an_object_of_crumbs_alone_can_be_split():
+    plane = np.zeros((40, 40), np.int32)
+    for y in range(0, 40, 4):
+        for x in range(0, 40, 4):
+            plane[y : y + 3, x : x + 3] = 1
+    for n in (2, 10):
+        assert len(np.unique(after(split_into, plane.copy(), 1, n))) == n + 1
+
+
 @quick
 @given(small_labels, st.data())
 def test_an_object_can_be_split_into_any_number_up_to_its_pixels(plane, data):

@@ -66,8 +66,7 @@ def test_a_saved_layer_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(JournalError, match="open the labels again"):
         paint(journal, start(), 0, 9)
-    with pytest.raises(JournalError):
-        journal.sync()
+    journal.sync()  # there is nothing to wait for
 
 
 def test_closing_what_is_kept_does_not_remove_it(tmp_path):

@@ -142,16 +142,15 @@ class ReviewBox(QWidget):
         column.addWidget(self.start)
         column.addWidget(self.details)
 
-    def _on_filter(self) -> None:
+    @property
+    def filter(self) -> QueueFilter:
+        """Which objects are to be shown."""
         name = self.kind.currentData()
-        largest = self.largest.value()
-        self.filter_changed.emit(
-            QueueFilter(
-                self.smallest.value(),
-                largest or math.inf,
-                frozenset() if name is None else frozenset([name]),
-            )
-        )
+        classes = frozenset() if name is None else frozenset([name])
+        return QueueFilter(self.smallest.value(), self.largest.value() or math.inf, classes)
+
+    def _on_filter(self) -> None:
+        self.filter_changed.emit(self.filter)
 
     # What is shown
 
@@ -172,10 +171,12 @@ class ReviewBox(QWidget):
         self.start.setText("Rate again")
         self.start.setEnabled(True)
         self.details.show()
+        chosen = self.kind.currentData()
         self.kind.clear()
         self.kind.addItem(_ANY, None)
         for name in classes:
             self.kind.addItem(name, name)
+        self.kind.setCurrentIndex(max(self.kind.findData(chosen), 0))
         self.kind.setVisible(bool(classes))
 
     def show_object(self, label: int | None, entry: Entry | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ class Desk:
     settings_found = Signal(object, object)
 
     def __init__(self, layers: LayerList) -> None:
-        self._layers = layers
+        self._layers = ref(layers)  # a desk must not keep its viewer in memory
         self._bindings: dict[LabelsLayer, Binding] = {}
         self._kept: dict[Binding, KeptDecisions] = {}
         self.journals: Any = None
@@ -77,8 +77,8 @@ class Desk:
         return None
 
     def _on_removed(self, event: Any) -> None:
-        of = labels_of_reviewed(self._layers, event.value)
-        if of in self._bindings:
+        of = labels_of_reviewed(self._bindings, event.value)
+        if of is not None:
             self._kept[self._bindings[of]].forget_reviewed()
         binding = self._bindings.pop(event.value, None)
         if binding is not None:

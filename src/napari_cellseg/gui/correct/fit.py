@@ -75,8 +75,8 @@ class Fit(QObject):
         job.progressed.connect(self._box.show_progress)
         job.succeeded.connect(lambda result: self._on_found(binding, result))
         job.failed.connect(lambda error: self._box.show_message(str(error)))
-        job.cancelled.connect(self._box.show_idle)
-        job.finished.connect(self._on_finished)
+        job.cancelled.connect(lambda: self._on_cancelled(job))
+        job.finished.connect(lambda: self._on_finished(job))
         self._box.show_progress(Progress("Fitting"))
         job.start()
 
@@ -98,10 +98,15 @@ class Fit(QObject):
             self._found = (binding, result)
             self._box.show_result(result)
 
-    def _on_finished(self) -> None:
-        self._job = None
+    def _on_cancelled(self, job: Job) -> None:
+        if job is self._job:  # not the one of another layer
+            self._box.show_idle()
+
+    def _on_finished(self, job: Job) -> None:
+        if job is self._job:
+            self._job = None
 
     def _on_changed(self, _: Any) -> None:
         self.cancel()
-        self._found = None
+        self._found = self._job = None
         self._box.show_idle()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Shapes
+from napari.layers import Vectors
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cellseg.gui import layers
@@ -36,7 +36,7 @@ class Hand(QObject):
         }
         self.name = ""
         self._layer: LabelsLayer | None = None
-        self._line: Shapes | None = None
+        self._line: Vectors | None = None
         self._drag: object | None = None  # stands for the drag under way
         self._index: Index = ()
         self._pausing = False

@@ -87,9 +87,7 @@ class Journals(QObject):
         self._keepers.clear()
         self._ending.clear()
 
-    def _work(
-        self, work: Callable[[], Any], done: Callable[[Any], None], failed: Failed
-    ) -> None:
+    def _work(self, work: Callable[[], Any], done: Callable[[Any], None], failed: Failed) -> None:
         job = self.runner.create(single_step(work))
         job.succeeded.connect(done)
         job.failed.connect(failed)

@@ -30,7 +30,8 @@ class Work(Protocol):
 
     def __call__(
         self, work: Callable[[], Any], done: Callable[[Any], None], failed: Failed
-    ) -> None: ...
+    ) -> None:
+        """Start `work`."""
 
 
 class Keeper:
@@ -93,6 +94,7 @@ class Keeper:
         with suppress(JournalError):  # nobody is there to be told
             if self.journal is None and self._missed and self.binding.document.handled:
                 self.journal = Journal.create(journals_folder(), base, labels, self._missed)
+                self._missed = 0
             elif self.journal is not None and self.journal.broken:
                 self.journal.compact(labels, base)
         self._close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import ReferenceType
 
 import numpy as np
 from napari.components import LayerList
@@ -29,9 +30,9 @@ _COLUMNS = ("decision", "locked")
 class KeptDecisions:
     """Follows one binding: features table and metadata of its layer tell what was decided."""
 
-    def __init__(self, binding: Binding, viewer_layers: LayerList) -> None:
+    def __init__(self, binding: Binding, layers: ReferenceType[LayerList]) -> None:
         self._binding = binding
-        self._layers = viewer_layers
+        self._layers = layers
         self._predicted = _predicted(binding)
         self._states_changed = True
         self._erased = ""
@@ -90,7 +91,7 @@ class KeptDecisions:
 
     def _reviewed(self, before: str) -> str:
         """Return the mask on screen as text, the one `before` if there is none."""
-        mask = reviewed_layer(self._layers, self._binding.layer)
+        mask = reviewed_layer(self._layers() or (), self._binding.layer)
         if mask is None:
             return before
         marked = conversion.in_label_order(np.asarray(mask.data), self._binding.axes)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Shapes
+from napari.layers import Vectors
 
 from napari_cellseg.gui import layers
 from napari_cellseg.gui.correct.binding import Binding
@@ -22,7 +22,7 @@ class ReviewMarks:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
-        self._frame: Shapes | None = None
+        self._frame: Vectors | None = None
         self._marked: LabelsLayer | None = None
 
     def frame(self, binding: Binding, index: Index, box: Box) -> None:
@@ -35,9 +35,7 @@ class ReviewMarks:
             line[:, axes.index(axis)] = k
         line[:, axes.index("Y")] = [top, top, bottom, bottom, top]
         line[:, axes.index("X")] = [left, right, right, left, left]
-        self._frame = layers.show_line(
-            self._viewer, binding.layer, self._frame, line, "In review"
-        )
+        self._frame = layers.show_line(self._viewer, binding.layer, self._frame, line, "In review")
 
     def no_frame(self) -> None:
         """Remove the frame."""

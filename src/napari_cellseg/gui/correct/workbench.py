@@ -60,10 +60,10 @@ class Workbench(QObject):
             binding = None
             self.told.emit(str(error))
         if old is not None:
-            old.document.stepped.disconnect(self.stepped.emit)
+            old.document.stepped.disconnect(self._on_stepped)
         self.binding = binding
         if binding is not None:
-            binding.document.stepped.connect(self.stepped.emit)
+            binding.document.stepped.connect(self._on_stepped)
         self.changed.emit(binding)
 
     # Where things are
@@ -192,8 +192,11 @@ class Workbench(QObject):
             raise EditError("Choose a labels layer to correct.")
         return self.binding
 
+    def _on_stepped(self, step: Step) -> None:
+        self.stepped.emit(step)
+
     def _on_released(self, binding: Binding) -> None:
         if binding is self.binding:
-            binding.document.stepped.disconnect(self.stepped.emit)
+            binding.document.stepped.disconnect(self._on_stepped)
             self.binding = None
             self.changed.emit(None)

@@ -10,6 +10,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 
+from napari_cellseg.core.editing.ready import load_slow_parts
 from napari_cellseg.gui.boxes.correct_view import CorrectView
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import desk_of
@@ -20,7 +21,7 @@ from napari_cellseg.gui.correct.outlines import Outlines
 from napari_cellseg.gui.correct.review import ReviewGuide
 from napari_cellseg.gui.correct.reviewed import Reviewed
 from napari_cellseg.gui.correct.workbench import Workbench
-from napari_cellseg.gui.job_runner import JobRunner
+from napari_cellseg.gui.job_runner import JobRunner, single_step
 from napari_cellseg.gui.layers import labels_layers
 from napari_cellseg.gui.panel_registry import PANELS, Panel
 from napari_cellseg.session.corrections.history import Step
@@ -101,6 +102,7 @@ class CorrectPanel(Panel):
         if not self._looked:
             self._looked = True
             self.journals.look()
+            self.runner.create(single_step(load_slow_parts)).start()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
         """Put the tool down: another tab is looked at."""

@@ -10,11 +10,11 @@ from napari_cellseg.gui.tools.registry import TOOLS, Tool
 
 @TOOLS.register("grow-at")
 class GrowAtTool(Tool):
-    """A click finds the most stable outline around it; Alt and a click the next one."""
+    """A click finds the most stable outline around it; Alt or Shift and a click the next one."""
 
     title = "Find at click"
     key = "Shift-G"
-    help = "Click a cell that was missed; Alt-click for its next larger outline."
+    help = "Click a cell that was missed; Alt-click it for a larger outline, Shift for a smaller."
     place = 5
 
     _last: tuple[tuple[int, ...], tuple[int, int], int, int] | None = None
@@ -27,7 +27,8 @@ class GrowAtTool(Tool):
     def click(self, position: Sequence[float], modifiers: frozenset[str]) -> None:
         """Find the cell at the pixel that was clicked."""
         pixel, index = self.bench.pixel(position), self.bench.index()
-        foreground = self.bench.maps(index).get("foreground")
+        maps = self.bench.maps(index)
+        foreground, contour = maps.get("foreground"), maps.get("contour")
         if foreground is None:
             self.bench.told.emit(
                 "These labels have no probability map: run a model in the tab Segment, or draw "
@@ -37,20 +38,23 @@ class GrowAtTool(Tool):
         binding = self.bench.binding
         if pixel is None or binding is None:
             return
-        level, wider = 0, "Alt" in modifiers and self._continues(index, pixel)
-        if wider and self._last is not None:
-            pixel, level = self._last[1], self._last[2] + 1
+        by = 1 if "Alt" in modifiers else -1 if "Shift" in modifiers else 0
+        level, another = 0, bool(by) and self._continues(index, pixel)
+        if another and self._last is not None:
+            pixel, level = self._last[1], self._last[2] + by
             binding.undo()
         plane, objects = self.parts
         point = (float(pixel[0]), float(pixel[1]))
         step = self.bench.edit(
             "Find at click",
-            lambda: grow_at(plane, objects, foreground, point, self.new_id(), level),
+            lambda: grow_at(
+                plane, objects, foreground, point, self.new_id(), level, contour=contour
+            ),
         )
-        if wider and step is None:
-            binding.redo()  # there is no larger outline: the last one comes back
-            level -= 1
-        if wider or step is not None:
+        if another and step is None:
+            binding.redo()  # there is no such outline: the last one comes back
+            level -= by
+        if another or step is not None:
             self._last = index, pixel, level, binding.document.version
 
     def _continues(self, index: tuple[int, ...], pixel: tuple[int, int]) -> bool:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from napari_cellseg.session.corrections.states import ObjectState
+
 
 class Review(StrEnum):
     """What a person decided about an object."""
@@ -17,6 +19,7 @@ class Review(StrEnum):
     DELETED = "deleted"
 
 
+_DECIDED = {"accepted": Review.ACCEPTED, "edited": Review.EDITED, "skipped": Review.SKIPPED}
 DONE = frozenset({Review.ACCEPTED, Review.EDITED, Review.DELETED})
 
 
@@ -39,6 +42,19 @@ class Entry:
     area: float = math.nan
     state: Review = Review.OPEN
     seconds: float = 0.0
+
+
+def review_of(state: ObjectState) -> Review:
+    """Return what the state of an object that is there means in a review."""
+    return _DECIDED.get(state.decision, Review.OPEN)
+
+
+def without_object(entry: Entry | None) -> Review | None:
+    """Return what becomes of the entry of an object that is gone; None: it is forgotten.
+
+    That is so for one that came only after the rating, as by a tool whose step was undone.
+    """
+    return None if entry is None or math.isnan(entry.area) else Review.DELETED
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ NETWORKS = {
         "U-Net++ with attention",
         "U-Net++ with attention gates, of half the paper's widths",
     ),
-    "unet": ("-unet", "plain U-Net", "U-Net with an EfficientNet-B0 encoder, a baseline"),
+    "unet": ("-unet", "Plain U-Net", "U-Net with an EfficientNet-B0 encoder, a baseline"),
 }
 """By architecture: what it adds to the bundle's name and title, and what the network is."""
 
@@ -144,7 +144,7 @@ def describe(card: Card, post: dict[str, float]) -> Card:
     start = f", begun from '{card.lineage[-1]}'" if phase and card.lineage else ""
     return card.replace(
         name=name + ending,
-        title=title + (f": {addition}" if addition else ""),
+        title=f"{addition}: {title[0].lower()}{title[1:]}" if addition else title,
         description=(
             f"{what} {network}, trained by us{start}. Scores are means over the images of the "
             "held-out parts, with default settings."

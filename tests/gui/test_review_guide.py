@@ -103,7 +103,7 @@ class Corner:
         middle = [(part.start + part.stop - 1) / 2 for part in box]
         world = self.labels.data_to_world((*index, *middle))
         np.testing.assert_allclose(self.viewer.scene.camera.center[-2:], world[-2:])
-        frame = self.layer("In review").data[0]
+        frame = self.layer("In review").data[:, 0]  # where its sides begin
         for axis, part in zip((-2, -1), box, strict=True):
             assert frame[:, axis].min() < part.start <= part.stop - 1 < frame[:, axis].max()
         assert (frame[:, :-2] == index).all()

@@ -136,10 +136,10 @@ def test_labels_of_other_programs_stay_as_they_are(qtbot, tmp_path):
 
 @pytest.mark.parametrize("spoil", ["text", "shape", "mask"])
 def test_damaged_decisions_are_left_out_with_a_word(qtbot, tmp_path, spoil, monkeypatch):
-    from napari_cellseg.gui.correct import kept
+    from napari_cellseg.gui.correct import decisions
 
     said = []
-    monkeypatch.setattr(kept, "show_warning", said.append)
+    monkeypatch.setattr(decisions, "show_warning", said.append)
     told = {
         "text": {"states": "?"},
         "shape": {"shape": [5, 5], "states": {}},

@@ -14,7 +14,7 @@ from psygnal import Signal
 
 from napari_cellseg.gui.conversion import guess_label_axes
 from napari_cellseg.gui.correct.binding import Binding
-from napari_cellseg.gui.correct.kept import KeptDecisions, kept_with
+from napari_cellseg.gui.correct.decisions import KeptDecisions, kept_with
 from napari_cellseg.gui.overlays import labels_of_reviewed
 
 

@@ -476,3 +476,27 @@ def test_without_labels_nothing_is_taken_into_the_hand(qtbot):
     assert corner.hand.name == ""
     assert corner.bench.edit("Merge", list) is None
     assert "Choose a labels layer" in corner.told[-1]
+
+
+def test_renumber_is_one_step_that_undo_takes_back(qtbot):
+    from napari_cellseg.gui.correct.renumbering import Renumbering
+    from napari_cellseg.gui.job_runner import JobRunner
+
+    labels = field()
+    labels[labels == 1] = 70
+    corner = Corner(labels)
+    corner.document.decide("Accept", {70: ObjectState("accepted", True)})
+    renumbering = Renumbering(corner.bench, JobRunner())
+    renumbering.start()
+    qtbot.waitUntil(lambda: bool(corner.told), timeout=20_000)
+    assert corner.told == ["Numbered 1 to 5."]
+    assert corner.last == "Renumber"
+    assert corner.plane[2, 40] == 1
+    assert corner.plane[4, 4] == 2
+    assert corner.document.states[2].decision == "accepted"
+    corner.document.undo()
+    np.testing.assert_array_equal(corner.plane, labels)
+    renumbering.start()
+    corner.document.decide("Accept", {3: ObjectState("accepted", True)})
+    qtbot.waitUntil(lambda: len(corner.told) == 2, timeout=20_000)
+    assert "changed meanwhile" in corner.told[1]

@@ -10,7 +10,7 @@ from napari_cellseg.core.editing.edit import Edit
 from napari_cellseg.core.errors import EditError
 from napari_cellseg.session.corrections.delta import Delta
 from napari_cellseg.session.corrections.document import Document
-from napari_cellseg.session.corrections.numbering import HIGHEST_ID, keep_numbers
+from napari_cellseg.session.corrections.numbering import HIGHEST_ID, keep_numbers, renumbered
 from napari_cellseg.session.corrections.states import UNTOUCHED, ObjectState, States
 
 EDITED = ObjectState("edited", True)
@@ -238,7 +238,7 @@ def test_numbers_that_are_used_up_are_won_back_by_renumbering():
     document = Document(labels)
     with pytest.raises(EditError, match="renumber"):
         document.new_id()
-    document.renumber()
+    document.renumber(renumbered(document.labels, document.version))
     assert document.new_id() == 5
 
 
@@ -247,12 +247,12 @@ def test_renumbering_takes_decisions_along_and_locks_nothing():
     labels[labels == 1], labels[labels == 3] = 70, HIGHEST_ID
     document = Document(labels.copy())
     document.decide("Accept", {70: ACCEPTED, HIGHEST_ID: SKIPPED})
-    step = document.renumber()
+    step = document.renumber(renumbered(document.labels, document.version))
     assert step.name == "Renumber"
     np.testing.assert_array_equal(document.labels, blocks())
     assert document.states == States({1: ACCEPTED, 3: SKIPPED})
     assert document.objects(()).ids.tolist() == [1, 2, 3, 4]
-    assert document.renumber() is None
+    assert document.renumber(renumbered(document.labels, document.version)) is None
     document.undo()
     np.testing.assert_array_equal(document.labels, labels)
     assert document.states == States({70: ACCEPTED, HIGHEST_ID: SKIPPED})
@@ -289,3 +289,12 @@ def test_labels_of_another_shape_begin_anew():
     assert len(told) == 1
     assert not told[0]
     assert document.decided().labels.shape == (3, 4)
+
+
+def test_numbers_found_for_other_labels_are_refused():
+    document = Document(np.array([[3, 0, 9]], np.int32))
+    found = renumbered(document.decided().labels, document.version)
+    document.decide("Accept", {9: ObjectState("accepted", True)})
+    with pytest.raises(EditError, match="changed meanwhile"):
+        document.renumber(found)
+    assert document.labels.tolist() == [[3, 0, 9]]

@@ -9,7 +9,7 @@ from napari_cellseg.core.editing.edit import Edit
 from napari_cellseg.core.editing.objects import ObjectIndex
 from napari_cellseg.session.corrections.delta import Delta
 from napari_cellseg.session.corrections.document import Document
-from napari_cellseg.session.corrections.numbering import keep_numbers
+from napari_cellseg.session.corrections.numbering import keep_numbers, renumbered
 from napari_cellseg.session.corrections.states import UNTOUCHED, ObjectState
 
 seeds = st.integers(0, 2**32 - 1)
@@ -169,7 +169,8 @@ class Corrections(RuleBasedStateMachine):
         first = np.unique(before[before > 0], return_index=True)
         names = {int(old): k for k, old in enumerate(first[0][np.argsort(first[1])], 1)} | {0: 0}
         labels = np.vectorize(names.get)(before).astype(np.int32)
-        if self.document.renumber() is not None:
+        found = renumbered(self.document.decided().labels, self.document.version)
+        if self.document.renumber(found) is not None:
             kept = {names[i]: s for i, s in states.items() if i in names}
             self.note("Renumber", labels, kept, erased)
 

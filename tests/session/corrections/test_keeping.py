@@ -11,6 +11,7 @@ from napari_cellseg.session.corrections._record import decode, encode
 from napari_cellseg.session.corrections.delta import Delta
 from napari_cellseg.session.corrections.document import Document
 from napari_cellseg.session.corrections.keeping import base_of, record_of, replay
+from napari_cellseg.session.corrections.numbering import renumbered
 from napari_cellseg.session.corrections.states import ObjectState, States
 
 ABOUT = {"name": "cells", "axes": "YX", "scale": [0.5, 0.5]}
@@ -81,6 +82,8 @@ def step(document, rng, what):
         pixels = Delta.between(decided.labels, after)
         together = bool(rng.random() < 0.5)
         document.replace("Area", after.copy(), after, pixels, ("a", "b"), together)
+    elif what == "renumber":
+        document.renumber(renumbered(document.decided().labels, document.version))
     else:
         getattr(document, what)()
 

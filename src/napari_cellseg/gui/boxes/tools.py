@@ -30,6 +30,7 @@ class LabelsBox(QWidget):
     chosen = Signal(object)
     undo_requested = Signal()
     redo_requested = Signal()
+    renumber_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,6 +46,13 @@ class LabelsBox(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.undo)
         row.addWidget(self.redo)
+        self.renumber = QPushButton("Renumber")
+        self.renumber.setAccessibleName("Renumber the objects")
+        self.renumber.setToolTip(
+            "Give the objects the numbers 1 to n, row by row. Nothing else changes; undo knows it."
+        )
+        self.renumber.clicked.connect(self.renumber_requested)
+        row.addWidget(self.renumber)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.combo)

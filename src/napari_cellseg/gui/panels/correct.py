@@ -18,6 +18,7 @@ from napari_cellseg.gui.correct.fit import Fit
 from napari_cellseg.gui.correct.hand import Hand
 from napari_cellseg.gui.correct.journals import journals_of
 from napari_cellseg.gui.correct.outlines import Outlines
+from napari_cellseg.gui.correct.renumbering import Renumbering
 from napari_cellseg.gui.correct.review import ReviewGuide
 from napari_cellseg.gui.correct.reviewed import Reviewed
 from napari_cellseg.gui.correct.workbench import Workbench
@@ -61,6 +62,7 @@ class CorrectPanel(Panel):
         self.reviewed = Reviewed(self.bench, self.runner, self.view.reviewed, self)
         self.outlines = Outlines(self.bench, self.runner, self.view.outlines, self)
         self.fit = Fit(self.bench, self.runner, self.view.fit, self.reviewed.mask, self)
+        self.renumbering = Renumbering(self.bench, self.runner, self)
         self.setWidget(self.view)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._connect()
@@ -71,6 +73,7 @@ class CorrectPanel(Panel):
         view.labels.chosen.connect(self._on_labels_chosen)
         view.labels.undo_requested.connect(bench.undo)
         view.labels.redo_requested.connect(bench.redo)
+        view.labels.renumber_requested.connect(self.renumbering.start)
         view.tools.chosen.connect(hand.choose)
         view.tools.options_changed.connect(hand.set_options)
         hand.chosen.connect(view.tools.show_chosen)
@@ -153,7 +156,9 @@ class CorrectPanel(Panel):
         if binding is None:
             labels.show_status("")
             labels.show_history("", "")
+            labels.renumber.setEnabled(False)
             return
+        labels.renumber.setEnabled(True)
         document = binding.document
         labels.show_history(document.history.undo_name, document.history.redo_name)
         here = len(document.objects(self.bench.index()))

@@ -10,13 +10,12 @@ from psygnal import Signal
 
 from napari_cellseg.core.editing.edit import Edit
 from napari_cellseg.core.editing.objects import ObjectIndex
-from napari_cellseg.core.editing.renumber import renumber
 from napari_cellseg.core.errors import EditError
 from napari_cellseg.session.corrections.decided import BoolArray, Decided
 from napari_cellseg.session.corrections.delta import Delta, Index, Int32Array, Positions, in_box
 from napari_cellseg.session.corrections.erased import Erased
 from napari_cellseg.session.corrections.history import History, Step
-from napari_cellseg.session.corrections.numbering import HIGHEST_ID
+from napari_cellseg.session.corrections.numbering import HIGHEST_ID, Renumbered
 from napari_cellseg.session.corrections.planes import PlaneIndexes
 from napari_cellseg.session.corrections.states import UNTOUCHED, ObjectState, States
 
@@ -191,15 +190,21 @@ class Document:
         self._take(labels, pixels)
         return self._note_edit(name, pixels, {})
 
-    def renumber(self, name: str = "Renumber") -> Step | None:
-        """Give the objects the numbers 1 to n in reading order; nothing else changes."""
-        labels, new_ids = renumber(self.labels)
-        pixels = Delta.between(self.labels, labels)
+    def renumber(self, new: Renumbered, name: str = "Renumber") -> Step | None:
+        """Give the objects the numbers 1 to n, as `renumbered` found them; nothing else changes.
+
+        Raises
+        ------
+        EditError
+            If the labels have changed since.
+        """
+        if new.version != self.version:
+            raise EditError("The labels changed meanwhile: renumber them again.")
         states = dict.fromkeys(self.states, UNTOUCHED)
-        states |= {new: self.states[old] for old, new in new_ids.items()}
-        self._change(pixels)
-        self.handled |= bool(pixels)
-        return self._do(Step(name, pixels, self.states.change(states)))
+        states |= {new.ids[old]: self.states[old] for old in self.states if old in new.ids}
+        self._change(new.pixels)
+        self.handled |= bool(new.pixels)
+        return self._do(Step(name, new.pixels, self.states.change(states)))
 
     def start_again(self, labels: Int32Array) -> None:
         """Take up labels of another shape: nothing that was known holds any more."""

@@ -1,14 +1,43 @@
-"""Objects that are predicted again keep their numbers."""
+"""Objects that are predicted again keep their numbers, until new ones are asked for."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_cellseg.core.editing.renumber import renumber
 from napari_cellseg.core.overlap import overlap_table
-from napari_cellseg.session.corrections.delta import Int32Array
+from napari_cellseg.session.corrections.delta import Delta, Int32Array
 
 HIGHEST_ID = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Renumbered:
+    """The numbers 1 to n for all objects, in reading order, found but not yet given.
+
+    Attributes
+    ----------
+    pixels
+        The change of the labels.
+    ids
+        New number of each old one.
+    version
+        Of the document whose labels these were.
+    """
+
+    pixels: Delta
+    ids: Mapping[int, int]
+    version: int
+
+
+def renumbered(labels: Int32Array, version: int) -> Renumbered:
+    """Find the numbers 1 to n for the objects of `labels`, int32 (T?, Z?, Y, X)."""
+    new, ids = renumber(labels)
+    return Renumbered(Delta.between(labels, new), ids, version)
 
 
 def keep_numbers(

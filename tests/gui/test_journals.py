@@ -23,6 +23,7 @@ from napari_cellseg.gui.correct.workbench import Workbench
 from napari_cellseg.session.corrections import journal as journal_module
 from napari_cellseg.session.corrections._generation import generations, read_generation
 from napari_cellseg.session.corrections.keeping import replay
+from napari_cellseg.session.corrections.numbering import renumbered
 from napari_cellseg.session.corrections.recovery import journals_folder, recoverable
 from napari_cellseg.session.corrections.states import ObjectState
 
@@ -150,7 +151,8 @@ def test_a_journal_begins_with_the_layer_and_every_step_is_appended(start):
     corner.bench.undo()
     corner.check()
     corner.bench.redo()
-    corner.document.renumber()
+    document = corner.document
+    document.renumber(renumbered(document.decided().labels, document.version))
     corner.check()
     assert folders() == [folder]
     assert corner.keeper.journal.operations == 8
@@ -355,13 +357,17 @@ def test_recovered_in_one_click(start):
     first.document.decide("Class", {2: ObjectState("accepted", True, "mitosis")})
     first.draw((0, 2), (0, 2), 9)
     first.bench.undo()
+    area = np.zeros(layer.data.shape, bool)
+    area[1, 2:9, 3:] = True
+    first.document.set_reviewed(~area)
+    first.document.set_reviewed(area)
     first.settle()
     first.end()
     (old,) = folders()
 
     second = start()
     assert second.offered()
-    assert "'nuclei' was corrected but not saved: 6 steps" in second.box.text.text()
+    assert "'nuclei' was corrected but not saved: 8 steps" in second.box.text.text()
     second.box.recover.click()
     second.settle()
     assert second.box.isHidden()
@@ -376,6 +382,9 @@ def test_recovered_in_one_click(start):
     second.bench.take(recovered)
     assert second.document.states == first.document.states
     np.testing.assert_array_equal(second.document.erased, first.document.erased)
+    np.testing.assert_array_equal(second.document.decided().reviewed, area)
+    binding = second.bench.binding
+    np.testing.assert_array_equal(desk_of(second.viewer).reviewed_before(binding), area)
     second.check()
     (new,) = folders()
     assert new != old
@@ -384,10 +393,11 @@ def test_recovered_in_one_click(start):
 
     third = start()
     assert third.offered()
-    assert "6 steps" in third.box.text.text()
+    assert "8 steps" in third.box.text.text()
     third.box.recover.click()
     third.settle()
     third.bench.take(third.viewer.layers[0])
+    np.testing.assert_array_equal(third.document.decided().reviewed, area)
     assert third.document.states == first.document.states
     third.draw((0, 2), (0, 2), 9)
     third.check()

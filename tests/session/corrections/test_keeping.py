@@ -10,7 +10,7 @@ from napari_cellseg.core.editing.edit import Edit
 from napari_cellseg.session.corrections._record import decode, encode
 from napari_cellseg.session.corrections.delta import Delta
 from napari_cellseg.session.corrections.document import Document
-from napari_cellseg.session.corrections.keeping import base_of, record_of, replay
+from napari_cellseg.session.corrections.keeping import base_of, record_of, record_of_area, replay
 from napari_cellseg.session.corrections.numbering import renumbered
 from napari_cellseg.session.corrections.states import ObjectState, States
 
@@ -35,6 +35,8 @@ class Kept:
         self.document = Document(labels, states=states, erased=erased)
         self.begin()
         self.document.stepped.connect(self.on_step)
+        self.area = None
+        self.document.area_set.connect(self.on_area)
 
     def begin(self):
         """Start a generation, as a compaction does."""
@@ -45,6 +47,10 @@ class Kept:
     def on_step(self, step):
         self.records.append(decode(encode(*record_of(step))))
 
+    def on_area(self, area):
+        self.area = area
+        self.records.append(decode(encode(*record_of_area(area))))
+
     def check(self):
         recovered, document = replay(self.base, self.labels, self.records), self.document
         np.testing.assert_array_equal(recovered.labels, document.labels)
@@ -52,6 +58,9 @@ class Kept:
         assert recovered.labels.flags.c_contiguous
         assert recovered.states == document.states
         np.testing.assert_array_equal(recovered.erased, document.erased)
+        assert (recovered.reviewed is None) == (self.area is None)
+        if self.area is not None:
+            np.testing.assert_array_equal(recovered.reviewed, self.area)
         assert recovered.about == ABOUT
 
 
@@ -82,13 +91,18 @@ def step(document, rng, what):
         pixels = Delta.between(decided.labels, after)
         together = bool(rng.random() < 0.5)
         document.replace("Area", after.copy(), after, pixels, ("a", "b"), together)
+    elif what == "area":
+        marked = rng.random(shape) < 0.5
+        document.set_reviewed(marked if marked.any() and rng.random() < 0.7 else None)
     elif what == "renumber":
         document.renumber(renumbered(document.decided().labels, document.version))
     else:
         getattr(document, what)()
 
 
-WHAT = st.sampled_from(["draw", "paint", "decide", "predict", "renumber", "undo", "redo", "undo"])
+WHAT = st.sampled_from(
+    ["draw", "paint", "decide", "predict", "renumber", "area", "undo", "redo", "undo"]
+)
 
 
 @settings(max_examples=60)

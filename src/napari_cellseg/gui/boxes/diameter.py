@@ -29,6 +29,7 @@ class DiameterBox(QWidget):
         super().__init__(parent)
         self._pixel_size: float | None = None
         self._model = (0.0, (0.0, 0.0))
+        self._proposed: float | None = None
         self.mode = QComboBox()
         self.mode.addItem("auto", "auto")
         self.mode.addItem("px", "px")
@@ -78,6 +79,20 @@ class DiameterBox(QWidget):
             return
         self.spin.setValue(diameter)
         self.mode.setCurrentIndex(self.mode.findData("px"))
+
+    def propose(self, diameter: float | None) -> None:
+        """Show what a model starts from, unless the user has chosen something else.
+
+        Parameters
+        ----------
+        diameter
+            In pixels of the image; None is automatic.
+        """
+        untouched = self.pixels == self._proposed
+        self._proposed = diameter
+        if untouched:
+            self.set_pixels(diameter)
+            self._proposed = self.pixels  # as the box rounds it
 
     def show_pixel_size(self, pixel_size: float | None) -> None:
         """Offer µm if the image has a pixel size (µm)."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QStandardItem, QStandardItemModel
+from qtpy.QtGui import QStandardItem
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -21,12 +21,12 @@ from qtpy.QtWidgets import (
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.zoo.store import ModelEntry, find_model, list_models
 from napari_cellseg.gui.boxes.diameter import DiameterBox
+from napari_cellseg.gui.boxes.model_rows import model_rows
 from napari_cellseg.gui.elided_combo import ElidedCombo
 
 if TYPE_CHECKING:
     from napari_cellseg.core.zoo.card import Card, DataSource
 
-_GROUPS = {"included": "Included", "mine": "Mine", "file": "From file"}
 _FROM_FILE = "from-file"
 _METRICS = {"ap50": "AP50", "pq": "PQ"}  # the headline ones, as they are shown
 _HELP = "The trained network; the card below says what it was trained on."
@@ -106,21 +106,7 @@ class ModelBox(QWidget):
         self._fill()
 
     def _fill(self) -> None:
-        rows = QStandardItemModel(self)
-        current = 0
-        for group, title in _GROUPS.items():
-            members = [(k, e) for k, e in self._entries.items() if e.group == group]
-            if not members:
-                continue
-            header = QStandardItem(title)
-            header.setFlags(Qt.ItemFlag.NoItemFlags)
-            rows.appendRow(header)
-            for key, entry in members:
-                item = QStandardItem(f"   {entry.card.title or entry.name}")
-                item.setData(key, Qt.ItemDataRole.UserRole)
-                item.setToolTip(entry.card.description)
-                current = rows.rowCount() if key == self._current else current
-                rows.appendRow(item)
+        rows, current = model_rows(self._entries, self._current, self)
         action = QStandardItem("From file…")
         action.setData(_FROM_FILE, Qt.ItemDataRole.UserRole)
         action.setToolTip("Choose a model that someone gave you, a zip or a folder.")
@@ -179,6 +165,7 @@ class ModelBox(QWidget):
         self.summary.setText(entry.card.description)
         self.details.setText(card_html(entry.card))
         self.diameter.show_model(entry.card.object_diameter, entry.card.diameter_range)
+        self.diameter.propose(entry.card.expected_diameter)
 
 
 def card_html(card: Card) -> str:
@@ -187,6 +174,8 @@ def card_html(card: Card) -> str:
     channels = " or ".join(kinds.get(kind, kind) for kind in card.channels)
     low, high = card.diameter_range
     size = f"{card.object_diameter:g} px (trained on {low:g} to {high:g} px)"
+    if card.expected_diameter:
+        size += f", shown rescaled from {card.expected_diameter:g} px"
     if card.pixel_size:
         size += f", {card.pixel_size:g} µm a pixel"
     rows = [

@@ -36,7 +36,7 @@ class Binding:
         Labels layer. Its data become int32 in memory if they are not.
     axes
         Letters of its dimensions, with ``C`` for one of length 1 in place of channels.
-    states, erased
+    states, erased, reviewed
         See `Document`.
 
     Attributes
@@ -56,6 +56,7 @@ class Binding:
         axes: str,
         states: States | None = None,
         erased: Positions | None = None,
+        reviewed: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.layer = layer
         self.axes = axes
@@ -64,7 +65,7 @@ class Binding:
         self._shown = layer.data
         self._busy = False
         self.document = Document(
-            conversion.in_label_order(layer.data, axes), self._write, states, erased
+            conversion.in_label_order(layer.data, axes), self._write, states, erased, reviewed
         )
         layers.forget_history(layer)
         layer.events.paint.connect(self._on_paint)

@@ -11,8 +11,9 @@ from weakref import WeakSet
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_cellseg.core import run_length
 from napari_cellseg.core.errors import CellsegError, JournalError
-from napari_cellseg.gui import layers
+from napari_cellseg.gui import conversion, layers
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import Desk
 from napari_cellseg.gui.correct.keeper import Failed, Keeper
@@ -20,6 +21,8 @@ from napari_cellseg.gui.job_runner import JobRunner, single_step
 from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.corrections.keeping import Recovered, replay
 from napari_cellseg.session.corrections.recovery import Found, journals_folder, recoverable
+from napari_cellseg.session.corrections.states import States
+from napari_cellseg.session.corrections.stored import to_store
 
 _SYNC_MS = 2000
 
@@ -168,7 +171,12 @@ def _left_behind() -> list[Found]:
 
 def show_recovered(desk: Desk, viewer: Any, recovered: Recovered) -> LabelsLayer:
     """Add recovered labels as a layer under correction."""
-    about = recovered.about
+    about = dict(recovered.about)
+    if recovered.reviewed is not None:  # where the tab looks for an area of before
+        reviewed = run_length.encode(recovered.reviewed)
+        told = to_store(States(), "", reviewed, recovered.labels.shape)
+        about["metadata"] = {**about["metadata"], conversion.CORRECTIONS_KEY: told}
     layer = layers.add_labels(viewer, recovered.labels, about)
-    desk.bind(layer, about["axes"], states=recovered.states, erased=recovered.erased)
+    known = {"states": recovered.states, "erased": recovered.erased}
+    desk.bind(layer, about["axes"], **known, reviewed=recovered.reviewed)
     return layer

@@ -12,13 +12,16 @@ import numpy as np
 from napari_cellseg.core.errors import CellsegError, JournalError
 from napari_cellseg.gui.conversion import CORRECTIONS_KEY, METADATA_KEY
 from napari_cellseg.gui.correct.binding import Binding
+from napari_cellseg.session.corrections.decided import BoolArray
 from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.corrections.journal import Journal
-from napari_cellseg.session.corrections.keeping import base_of, record_of
+from napari_cellseg.session.corrections.keeping import base_of, record_of, record_of_area
 from napari_cellseg.session.corrections.recovery import Found, journals_folder
 
 _LARGEST = 4_000_000
 """Changed pixels that are appended in the window's thread; more are left to a compaction."""
+_QUICK = 2**25
+"""Pixels of a reviewed area that is appended there; a larger one is left to a compaction."""
 _REST_S = 20.0
 """After a failure, no labels are written for so long."""
 
@@ -59,6 +62,7 @@ class Keeper:
         self._writing = self._saved = self._ended = False
         self._rest_until = 0.0
         binding.document.stepped.connect(self._on_step)
+        binding.document.area_set.connect(self._on_area)
         self._begin()
 
     @property
@@ -84,6 +88,7 @@ class Keeper:
     def end(self) -> None:
         """Leave a journal behind if there are corrections in it; wait for none to be written."""
         self.binding.document.stepped.disconnect(self._on_step)
+        self.binding.document.area_set.disconnect(self._on_area)
         self._ended = True
         self._rest_until = 0.0
         self._go_on()
@@ -170,15 +175,22 @@ class Keeper:
     # Each step
 
     def _on_step(self, step: Step) -> None:
+        # An empty step tells of labels of another shape.
+        quick = bool(step) and step.pixels.positions.size <= _LARGEST
+        self._note(quick, lambda: record_of(step))
+
+    def _on_area(self, area: BoolArray | None) -> None:
+        self._note(area is None or area.size <= _QUICK, lambda: record_of_area(area))
+
+    def _note(self, quick: bool, record: Callable[[], tuple[str, Any, Any]]) -> None:
         journal = self.journal
         if journal is None:
             self._missed += 1
-        # An empty step tells of labels of another shape.
-        elif journal.broken or not step or step.pixels.positions.size > _LARGEST:
+        elif journal.broken or not quick:
             journal.miss()
         else:
             try:
-                journal.append(*record_of(step))
+                journal.append(*record())
             except JournalError as error:
                 self._tell(str(error))
         self._go_on()

@@ -30,6 +30,8 @@ class Document:
     -------
     stepped(Step)
         A step was done, or the reverse of one was, by `undo`.
+    area_set(BoolArray | None)
+        The reviewed area was marked anew.
 
     Parameters
     ----------
@@ -42,9 +44,12 @@ class Document:
         What was decided before.
     erased
         Positions that a person erased before.
+    reviewed
+        Where a person said before that everything is right, as for `set_reviewed`.
     """
 
     stepped = Signal(object)
+    area_set = Signal(object)
 
     def __init__(
         self,
@@ -52,17 +57,19 @@ class Document:
         write: Callable[[Delta], None] | None = None,
         states: States | None = None,
         erased: Positions | None = None,
+        reviewed: BoolArray | None = None,
     ) -> None:
         self.labels = labels
         self.states = states if states is not None else States()
         self.history = History()
         self.version = 0
         self.handled = bool(self.states) or bool(erased is not None and erased.size)
+        self.handled |= reviewed is not None
         self._write = write or (lambda pixels: pixels.write(self.labels))
         self._planes = PlaneIndexes()
         self._highest: int = max(int(labels.max(initial=0)), *self.states, 0)
         self._erased = Erased(labels.shape, erased)
-        self._reviewed: BoolArray | None = None
+        self._reviewed = reviewed
         self._frozen = (-1, labels)  # a version, and a copy of its labels
 
     def plane(self, index: Index) -> Int32Array:
@@ -113,6 +120,7 @@ class Document:
         self._reviewed = area
         self.handled = self.handled or area is not None
         self.version += 1
+        self.area_set.emit(area)
 
     def edit(
         self,

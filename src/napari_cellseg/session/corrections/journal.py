@@ -18,12 +18,12 @@ from typing import Any, BinaryIO
 import numpy.typing as npt
 
 from napari_cellseg.core.errors import JournalError
+from napari_cellseg.core.folder_lock import FolderLock
 from napari_cellseg.session.corrections._generation import (
     LabelsArray,
     generation_path,
     remove_generations,
 )
-from napari_cellseg.session.corrections._lock import FolderLock
 from napari_cellseg.session.corrections._record import encode, frame
 from napari_cellseg.session.corrections._snapshot import (
     Snapshot,

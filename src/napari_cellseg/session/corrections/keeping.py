@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_cellseg.core.run_length import decode, encode
 from napari_cellseg.session.corrections._record import Record
-from napari_cellseg.session.corrections.decided import Decided
+from napari_cellseg.session.corrections.decided import BoolArray, Decided
 from napari_cellseg.session.corrections.delta import Delta, Int32Array, Positions
 from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.corrections.states import UNTOUCHED, States
@@ -31,12 +31,16 @@ class Recovered:
         What was decided about the objects.
     erased
         Positions that a person erased.
+    reviewed
+        Mask of the labels' shape, True where a person said that everything is right; None if
+        nowhere.
     """
 
     about: dict[str, Any]
     labels: Int32Array
     states: States
     erased: Positions
+    reviewed: BoolArray | None = None
 
 
 def base_of(about: Mapping[str, Any], decided: Decided, states: States) -> dict[str, Any]:
@@ -44,6 +48,8 @@ def base_of(about: Mapping[str, Any], decided: Decided, states: States) -> dict[
     base: dict[str, Any] = {"about": dict(about), "states": states.to_json()}
     if decided.erased is not None:
         base["erased"] = encode(decided.erased)
+    if decided.reviewed is not None:
+        base["reviewed"] = encode(decided.reviewed)
     return base
 
 
@@ -61,6 +67,11 @@ def record_of(step: Step) -> tuple[str, dict[str, Any], dict[str, npt.NDArray[An
     return step.name, meta, {name: array for name, array in arrays.items() if array.size}
 
 
+def record_of_area(area: BoolArray | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return name, plain values and arrays that keep the reviewed area."""
+    return "Reviewed area", {"reviewed": "" if area is None else encode(area)}, {}
+
+
 def replay(
     base: Mapping[str, Any], labels: npt.NDArray[np.integer], records: Sequence[Record]
 ) -> Recovered:
@@ -73,7 +84,7 @@ def replay(
     labels
         The labels that it belongs to.
     records
-        What followed, as of `record_of`.
+        What followed, as of `record_of` and `record_of_area`.
     """
     now = np.array(labels, dtype=np.int32, order="C")
     flat = now.reshape(-1)
@@ -81,7 +92,11 @@ def replay(
     erased = np.zeros(now.size, dtype=bool)
     if "erased" in base:
         erased[:] = decode(base["erased"], now.shape).reshape(-1)
+    reviewed = str(base.get("reviewed", ""))
     for record in records:
+        if "reviewed" in record.meta:
+            reviewed = str(record.meta["reviewed"])
+            continue
         arrays = record.arrays
         if "positions" in arrays:
             flat[arrays["positions"]] = arrays["after"]
@@ -91,4 +106,5 @@ def replay(
         new = {label: changed[label] for label in changed}
         new |= dict.fromkeys(record.meta["untouched"], UNTOUCHED)
         states.make(states.change(new))
-    return Recovered(dict(base["about"]), now, states, np.flatnonzero(erased))
+    area = decode(reviewed, now.shape) if reviewed else None
+    return Recovered(dict(base["about"]), now, states, np.flatnonzero(erased), area)

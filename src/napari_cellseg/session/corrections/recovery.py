@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cellseg.core.errors import JournalError
+from napari_cellseg.core.folder_lock import FolderLock
 from napari_cellseg.session.corrections._generation import (
     Damaged,
     LabelsArray,
@@ -18,7 +19,6 @@ from napari_cellseg.session.corrections._generation import (
     read_generation,
     remove_generations,
 )
-from napari_cellseg.session.corrections._lock import FolderLock
 from napari_cellseg.session.corrections._record import Record
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Labels, Vectors
+from napari.layers import Labels
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import (
     mouse_move_callbacks,
@@ -14,8 +14,13 @@ from napari.utils.interactions import (
     mouse_release_callbacks,
 )
 from napari.utils.key_bindings import coerce_keybinding
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QImage, QRegion
+from qtpy.QtWidgets import QWidget
 
+from napari_cellseg.gui.correct import hand as hand_module
 from napari_cellseg.gui.correct.hand import Hand
+from napari_cellseg.gui.correct.stroke_line import StrokeLine
 from napari_cellseg.gui.correct.workbench import Workbench
 
 
@@ -68,10 +73,11 @@ class Corner:
         self.hand.chosen.connect(self.chosen.append)
         self.bench.take(self.layer)
         self.mouse = Mouse(self.layer)
+        self.canvas = QWidget()
 
     @property
     def lines(self):
-        return [layer for layer in self.viewer.layers if isinstance(layer, Vectors)]
+        return self.canvas.findChildren(StrokeLine)
 
     @property
     def steps(self):
@@ -83,8 +89,24 @@ class Corner:
 
 
 @pytest.fixture
-def corner(qtbot):
-    return Corner()
+def corner(qtbot, monkeypatch):
+    made = Corner()
+    made.canvas.resize(120, 80)
+    monkeypatch.setattr(hand_module, "widget_under", lambda event: made.canvas)
+    return made
+
+
+def points(line):
+    """Return the line's points on the canvas, (x, y)."""
+    return [(point.x(), point.y()) for point in line._line]
+
+
+def inked(line, x, y):
+    """Tell whether the line is drawn there."""
+    picture = QImage(line.size(), QImage.Format.Format_ARGB32)
+    picture.fill(Qt.GlobalColor.transparent)
+    line.render(picture, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
+    return picture.pixelColor(x, y).alpha() > 0
 
 
 def test_a_drag_draws_a_line_that_is_gone_afterwards(corner):
@@ -93,9 +115,8 @@ def test_a_drag_draws_a_line_that_is_gone_afterwards(corner):
     assert corner.lines == []
     corner.mouse.move((6, 8), (6, 12))
     (line,) = corner.lines
-    np.testing.assert_allclose(line.data[:, 0], [(6, 6), (6, 8)])
-    np.testing.assert_allclose(line.data[:, 1], [(0, 2), (0, 4)])
-    assert corner.viewer.layers.selection.active is corner.layer
+    assert points(line) == [(24, 24), (32, 24), (48, 24)]
+    assert len(corner.viewer.layers) == 2
     corner.mouse.release(6, 12)
     assert corner.lines == []
     assert set(np.unique(corner.layer.data)) == {0, 1}
@@ -107,8 +128,11 @@ def test_the_line_around_an_area_is_closed(corner):
     corner.hand.choose("delete")
     corner.mouse.press(2, 2)
     corner.mouse.move((2, 12), (12, 12))
-    starts = corner.lines[0].data[:, 0]
-    np.testing.assert_allclose(starts, [(2, 2), (2, 12), (12, 12)])
+    (line,) = corner.lines
+    assert points(line) == [(8, 8), (48, 8), (48, 48)]
+    assert inked(line, 28, 8)
+    assert inked(line, 28, 28), "back to where it began"
+    assert not inked(line, 8, 28)
     corner.mouse.move((12, 2))
     corner.mouse.release(12, 2)
     assert corner.lines == []

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from napari.layers import Vectors
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_cellseg.gui.contributions import open_dock
 from napari_cellseg.gui.correct.hand import Hand
+from napari_cellseg.gui.correct.stroke_line import StrokeLine
 
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
 NONE = Qt.KeyboardModifier.NoModifier
@@ -51,7 +51,7 @@ class Window:
 
     @property
     def lines(self):
-        return [layer for layer in self.viewer.layers if isinstance(layer, Vectors)]
+        return self.canvas.findChildren(StrokeLine)
 
     def place(self, y, x):
         """Return where a pixel of the labels is on the canvas."""

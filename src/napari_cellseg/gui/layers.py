@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Shapes, Vectors
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_cellseg.gui.conversion import CORRECTIONS_KEY, METADATA_KEY, in_layer_order
 from napari_cellseg.gui.geometry import Box, full_box, placement, spatial_axes
@@ -174,7 +174,7 @@ def show_marked(
     viewer: ViewerModel, over: LabelsLayer, axes: str, marked: npt.NDArray[np.uint8], name: str
 ) -> LabelsLayer:
     """Show the pixels that are `marked` with 1, (T?, Z?, Y, X), in a signal colour."""
-    colours = DirectLabelColormap(color_dict={None: SIGNAL_COLOUR, 0: "transparent"})
+    colours = signal_colours()
     box = full_box(over, axes)
     return show_over(viewer, name, over, axes, box, marked, colormap=colours, opacity=0.6)
 
@@ -183,12 +183,21 @@ def show_removed(
     viewer: ViewerModel, result: LabelsLayer, axes: str, labels: Int32Array, title: str
 ) -> LabelsLayer:
     """Show removed objects over `result` in a signal colour, ready to be clicked."""
-    colours = DirectLabelColormap(color_dict={None: SIGNAL_COLOUR, 0: "transparent"})
+    colours = signal_colours()
     name = f"Removed: {title}"
     box = full_box(result, axes)
     layer = show_over(viewer, name, result, axes, box, labels, colormap=colours, opacity=0.8)
     viewer.layers.selection.active = layer
     return layer
+
+
+def signal_colours() -> CyclicLabelColormap:
+    """Return the colours of a mask: transparent where it is 0, else the signal colour.
+
+    Not a `DirectLabelColormap`: napari would compile code for the first of them, with the window
+    standing still for two seconds.
+    """
+    return CyclicLabelColormap(colors=["transparent", SIGNAL_COLOUR], background_value=0)
 
 
 def show_line(

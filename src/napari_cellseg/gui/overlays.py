@@ -10,20 +10,20 @@ import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
-from napari.utils.colormaps import DirectLabelColormap
 
 from napari_cellseg.gui.conversion import in_layer_order
 from napari_cellseg.gui.geometry import Box, full_box, placement
 from napari_cellseg.gui.layers import (
     PASSING_KEY,
-    SIGNAL_COLOUR,
     forget_history,
     remove,
     show_over,
+    signal_colours,
 )
 
 REVIEWED_NAME = "Reviewed area"
 LOCKED_NAME = "Locked"
+TRAINED_NAME = "Preview of the training"
 
 _OF_KEY = "napari-cellseg labels"  # metadata of an area: the labels that it belongs to
 _OUTLINED = 2**22  # pixels of a plane
@@ -48,7 +48,7 @@ def add_reviewed(
         in_layer_order(mask, axes),
         name=REVIEWED_NAME,
         metadata={PASSING_KEY: True, _OF_KEY: str(below.unique_id)},
-        colormap=_one_colour(),
+        colormap=signal_colours(),
         **placement(below, axes, box),
     )
     large = mask.shape[-1] * mask.shape[-2] > _OUTLINED
@@ -97,6 +97,15 @@ def mark(layer: LabelsLayer, axes: str, box: Box, values: UInt8Array | int) -> N
     layer.refresh(extent=False)
 
 
+def remember_mark(layer: LabelsLayer, axes: str, box: Box) -> None:
+    """Let the undo of a new mask know the box that it was made with."""
+    where = tuple(box.get(axis, slice(None)) for axis in axes)
+    after = layer.data[where].copy()
+    remember = getattr(layer, "_save_history", None)
+    if remember is not None:
+        remember((where, np.zeros_like(after), after))
+
+
 def start_painting(viewer: ViewerModel, layer: LabelsLayer) -> None:
     """Let the brush add to a mask."""
     viewer.layers.selection.active = layer
@@ -126,7 +135,7 @@ def show_locked(
     if last is not None:
         remove(viewer, last)
     layer = show_over(
-        viewer, LOCKED_NAME, below, axes, box, plane, colormap=_one_colour(), opacity=1.0
+        viewer, LOCKED_NAME, below, axes, box, plane, colormap=signal_colours(), opacity=1.0
     )
     layer.help = "Solid outlines: accepted objects; dashed ones: edited objects."
     return layer
@@ -163,12 +172,29 @@ def connect_place(layer: LabelsLayer, slot: Any, on: bool = True) -> None:
         (event.connect if on else event.disconnect)(slot)
 
 
-def _one_colour() -> DirectLabelColormap:
-    return DirectLabelColormap(color_dict={None: SIGNAL_COLOUR, 0: "transparent"})
-
-
 def _insert(viewer: ViewerModel, below: LabelsLayer, layer: LabelsLayer) -> None:
     selected = viewer.layers.selection.active
     viewer.layers.insert(viewer.layers.index(below) + 1, layer)
     if selected is not None:
         viewer.layers.selection.active = selected
+
+
+def show_trained(
+    viewer: ViewerModel,
+    below: LabelsLayer,
+    axes: str,
+    box: Box,
+    labels: npt.NDArray[np.int32],
+    last: LabelsLayer | None,
+) -> LabelsLayer:
+    """Show the outlines of objects (Y, X) that a model in training finds, over part of `below`."""
+    if last is not None:
+        remove(viewer, last)
+    small = (labels > 0) * ((labels - 1) % 255 + 1)
+    shape = tuple(box[axis].stop - box[axis].start for axis in "TZYX" if axis in box)
+    layer = show_over(
+        viewer, TRAINED_NAME, below, axes, box, small.astype(np.uint8).reshape(shape), opacity=1.0
+    )
+    layer.contour = 2
+    layer.help = "What the model that is being trained would find here now."
+    return layer

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Vectors
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_cellseg.gui import layers
 from napari_cellseg.gui.correct.binding import Binding
+from napari_cellseg.gui.correct.stroke_line import StrokeLine, widget_under
 from napari_cellseg.gui.correct.workbench import Workbench
 from napari_cellseg.gui.geometry import shows_planes
 from napari_cellseg.gui.tools.options import ToolOptions
@@ -36,7 +35,7 @@ class Hand(QObject):
         }
         self.name = ""
         self._layer: LabelsLayer | None = None
-        self._line: Vectors | None = None
+        self._line: StrokeLine | None = None
         self._drag: object | None = None  # stands for the drag under way
         self._index: Index = ()
         self._pausing = False
@@ -171,15 +170,16 @@ class Hand(QObject):
             return
         self._drag = drag = object()
         start = np.asarray(event.pos, dtype=float)
-        positions = [tuple(event.position)]
+        positions, points = [tuple(event.position)], [_on_canvas(event)]
         moved = False
         yield
         while event.type == "mouse_move":
             moved |= bool(np.abs(np.asarray(event.pos, dtype=float) - start).max() > _STILL)
             if tool.drags and not self._pausing and self._drag is drag:
                 positions.append(tuple(event.position))
+                points.append(_on_canvas(event))
                 if moved:
-                    self._show_line(layer, positions, tool.closed)
+                    self._show_line(event, points, tool.closed)
                 event.handled = True
             yield
         if self._drag is not drag:
@@ -202,17 +202,23 @@ class Hand(QObject):
         self._drag = None
         self._hide_line()
 
-    def _show_line(
-        self, layer: LabelsLayer, positions: list[tuple[float, ...]], closed: bool
-    ) -> None:
-        shown = [*positions, positions[0]] if closed else positions
-        line = np.asarray([layer.world_to_data(np.asarray(p)[-layer.ndim :]) for p in shown])
-        self._line = layers.show_line(self._bench.viewer, layer, self._line, line)
+    def _show_line(self, event: Any, points: list[tuple[float, float]], closed: bool) -> None:
+        if self._line is None:
+            canvas = widget_under(event)
+            self._line = StrokeLine(canvas) if canvas is not None else None
+        if self._line is not None:
+            self._line.show_line(points, closed)
 
     def _hide_line(self) -> None:
         if self._line is not None:
-            layers.remove(self._bench.viewer, self._line)
+            self._line.remove()
             self._line = None
+
+
+def _on_canvas(event: Any) -> tuple[float, float]:
+    """Return where on the canvas an event of the mouse happened, (x, y) in logical pixels."""
+    x, y = np.asarray(event.pos, dtype=float)[:2]
+    return float(x), float(y)
 
 
 def _call(action: Callable[[], object]) -> Callable[[Any], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -124,8 +125,11 @@ class Reviewed(QObject):
         self._attach(layer)
         return layer
 
-    def _ready(self) -> LabelsLayer | None:
-        """Return the layer to mark in, None, with a word, if there is no plane to mark."""
+    def _ready(self, marked: Callable[[], geometry.Box] | None = None) -> LabelsLayer | None:
+        """Return the layer to mark in, None, with a word, if there is no plane to mark.
+
+        A new one has the box `marked` filled.
+        """
         binding, dims = self._binding, self._viewer.dims
         if binding is None:
             self._bench.told.emit("Choose a labels layer to correct.")
@@ -133,7 +137,13 @@ class Reviewed(QObject):
         if not geometry.shows_planes(dims, binding.layer.ndim, binding.axes):
             self._bench.told.emit(_FLAT)
             return None
-        return self._layer or self._make(np.zeros(binding.document.labels.shape, np.uint8))
+        if self._layer is not None:
+            return self._layer
+        mask = np.zeros(binding.document.labels.shape, np.uint8)
+        if marked is not None:
+            box = marked()
+            mask[tuple(box[axis] for axis in "TZYX" if axis in box)] = 1
+        return self._make(mask)
 
     def _attach(self, layer: LabelsLayer) -> None:
         self._layer = layer
@@ -187,10 +197,16 @@ class Reviewed(QObject):
     def _on_slice(self) -> None:
         self._mark(self._bench.plane_box)
 
-    def _mark(self, which: Any, values: Any = 1) -> None:
-        layer = self._ready()
+    def _mark(self, which: Callable[[], geometry.Box]) -> None:
+        """Mark a box; a layer that is made for it shows it from the start: it is drawn once."""
+        new = self._layer is None
+        layer = self._ready(which)
         if layer is not None and self._binding is not None:
-            overlays.mark(layer, self._binding.axes, which(), values)
+            if new:
+                overlays.remember_mark(layer, self._binding.axes, which())
+                self._on_painted()
+            else:
+                overlays.mark(layer, self._binding.axes, which(), 1)
 
     def _on_clear(self) -> None:
         if self._layer is not None and self._binding is not None:

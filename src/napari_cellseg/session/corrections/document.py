@@ -112,6 +112,11 @@ class Document:
             frozen, self.states.locked, erased, self._highest, self.handled, self._reviewed
         )
 
+    @property
+    def reviewed(self) -> BoolArray | None:
+        """Where a person said that everything is right, not to be written to; None if nowhere."""
+        return self._reviewed
+
     def set_reviewed(self, area: BoolArray | None) -> None:
         """Keep all that lies in `area`, of the labels' shape, as it is; it is not copied.
 

@@ -26,6 +26,7 @@ TASKS = {
     "memory": (8192,),
     "dock": (0,),
     "editing": (4096,),
+    "measuring": (4096,),
 }
 TOOLS = {
     "labels": ("ours", "watershed", "stardist", "cellpose"),
@@ -34,8 +35,9 @@ TOOLS = {
     "memory": ("ours", "stardist", "cellpose"),
     "dock": ("dock",),
     "editing": ("ours", "cellpose_window"),
+    "measuring": ("ours", "regionprops"),
 }
-OWN = ("ours", "watershed", "dock")
+OWN = ("ours", "watershed", "regionprops", "dock")
 
 
 def main() -> None:
@@ -98,7 +100,7 @@ def _run(
     present = [
         tool for tool in TOOLS[task] if tool in pythons and not (tool == "dock" and table.absent)
     ]
-    if side and task not in ("training", "editing"):
+    if side and task not in ("training", "editing", "measuring"):
         subprocess.run(
             [sys.executable, "-m", "benchmarks.cells", str(side), str(folder)], cwd=ROOT, check=True
         )

@@ -113,6 +113,12 @@ def packed_cells(side: int, pitch: int = 20) -> npt.NDArray[np.int32]:
     return np.where(distance <= 0.55 * pitch, points[y, x], 0).astype(np.int32)
 
 
+def packed_picture(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.uint16]:
+    """Return a noisy 16-bit picture of packed cells, of another brightness each."""
+    noise = np.random.default_rng(0).integers(0, 500, labels.shape, np.uint16)
+    return ((labels % 251) * 200).astype(np.uint16) + noise
+
+
 def write(side: int, folder: Path) -> None:
     """Write ``labels``, ``foreground``, ``contour`` and ``image`` of one size, unless present."""
     if (folder / f"image_{side}.npy").exists():

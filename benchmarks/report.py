@@ -25,6 +25,7 @@ BARS = {
     },
     ("editing", 4096, "delete 1,000"): 0.3,
     ("editing", 4096, "undo that"): 0.3,
+    ("measuring", 4096, "fast set"): 1.0,
 }
 """Most seconds that a way of this plugin may take, by task, side and way."""
 
@@ -37,6 +38,7 @@ TITLES = {
     "memory": "Peak memory",
     "dock": "Opening the dock",
     "editing": "Correcting labels, 41,616 objects",
+    "measuring": "Measuring 41,616 objects and one channel",
 }
 
 

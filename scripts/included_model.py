@@ -52,6 +52,11 @@ NETWORKS = {
         "U-Net++ with attention",
         "U-Net++ with attention gates, of half the paper's widths",
     ),
+    "mask-rcnn-msfl-csam": (
+        "-mask-rcnn",
+        "Mask R-CNN with MSFL and CSAM",
+        "Mask R-CNN with multiscale features and cross attention, on a ResNet-18",
+    ),
     "unet": ("-unet", "Plain U-Net", "U-Net with an EfficientNet-B0 encoder, a baseline"),
 }
 """By architecture: what it adds to the bundle's name and title, and what the network is."""
@@ -87,6 +92,14 @@ PHASE = (
     "(T98G) from one microscope.",
 )
 
+CANDIDATES: dict[str, tuple[float, ...]] = {
+    "score_threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+    "nms_threshold": (0.2, 0.3, 0.4, 0.5, 0.6),
+    "mask_threshold": (0.3, 0.4, 0.5, 0.6),
+    "min_area": (16, 20, 24),
+}
+"""Settings of a network that finds objects one by one."""
+
 GRID: dict[str, tuple[float, ...]] = {
     "foreground_threshold": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
     "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
@@ -112,7 +125,7 @@ def fit_post(model: Model, pairs: Sequence[Pair]) -> dict[str, float]:
     processors = []
     for pair in pairs:
         result = finish(segment(read_image(pair.image), recipe, model=model, device="cpu"))
-        processors.append(PostProcessor(result.prediction.maps))
+        processors.append(PostProcessor(result.prediction.plane(())))
     groups = Counter(pair.group for pair in pairs)
 
     def quality(settings: dict[str, float]) -> float:
@@ -123,10 +136,11 @@ def fit_post(model: Model, pairs: Sequence[Pair]) -> dict[str, float]:
         means = [sums[group] / count for group, count in groups.items()]
         return float(np.average(means, weights=np.sqrt(list(groups.values()))))
 
-    best = {name: PostParams().model_dump()[name] for name in GRID}
+    grid = CANDIDATES if "instances" in model.card.maps else GRID
+    best = {name: PostParams().model_dump()[name] for name in grid}
     print(f"default settings: {quality(best):.4f}")
     for _ in range(ROUNDS):
-        for name, values in GRID.items():
+        for name, values in grid.items():
             best[name] = max(values, key=lambda value: quality({**best, name: value}))
     print(f"{best}: {quality(best):.4f}")
     return best

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cells import packed_cells
-from napari_cellseg.core.arrays import Image
+from benchmarks.cells import packed_cells, packed_picture
+from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.editing.delete import delete
 from napari_cellseg.core.editing.merge import merge
 from napari_cellseg.core.editing.shape import smooth
 from napari_cellseg.core.editing.split import split_along
 from napari_cellseg.core.errors import ModelError
+from napari_cellseg.core.measure.measure import measure
+from napari_cellseg.core.measure.settings import MeasureSettings
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.postprocessor import PostProcessor
 from napari_cellseg.core.progress import finish
@@ -32,6 +34,7 @@ def ways(task: str, side: int, folder: Path) -> dict[str, Callable[[], Any]]:
         "memory": _memory,
         "training": _training,
         "editing": _editing,
+        "measuring": _measuring,
     }[task]
     return make(side, folder)
 
@@ -100,6 +103,18 @@ def _editing(side: int, _folder: Path) -> dict[str, Callable[[], Any]]:
         "delete 1,000": thousand,
         "undo that": lambda: document.undo(),
     }
+
+
+def _measuring(side: int, _folder: Path) -> dict[str, Callable[[], Any]]:
+    """Measure shape, neighbours and one channel; the slow set is what regionprops_table has too."""
+    cells = packed_cells(side)
+    labels, image = Labels(cells, "YX", (0.5, 0.5)), Image(packed_picture(cells), "YX")
+
+    def way(speed: str) -> Callable[[], Any]:
+        settings = MeasureSettings().replace(speed=speed)
+        return lambda: finish(measure(labels, image, settings))
+
+    return {"fast set": way("fast"), "slow set": way("slow")}
 
 
 def _model() -> Any:

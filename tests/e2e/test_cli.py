@@ -15,8 +15,8 @@ from skimage.measure import label
 from napari_cellseg import api, cli
 from napari_cellseg.cli import console, demo
 from napari_cellseg.cli.console import follow
-from napari_cellseg.cli.segment import result_names
 from napari_cellseg.core import files, samples
+from napari_cellseg.core.batch.names import result_names
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.reading import read_image, read_labels

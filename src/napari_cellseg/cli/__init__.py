@@ -15,10 +15,15 @@ from napari_cellseg.core.errors import CellsegError, SettingsError
 
 COMMANDS = {
     "segment": "find the cells in images and write label images",
+    "batch": "find the cells in many images, and go on where a crash or you stopped it",
     "train": "train a model on labelled images",
+    "finetune": "train a model on corrected labels, and keep it if it is better",
     "evaluate": "score a model, or labels made elsewhere, against true labels",
     "fit": "fit the post-processing to corrected labels, without training",
     "compare": "score, time and measure several models on the same labelled images",
+    "report": "compare label images with a reference: scores, errors, a page with pictures",
+    "measure": "measure the objects of label images and write a table",
+    "export": "write labels in other formats, or read them from these",
     "models": "list, show, check, install, export or remove models",
     "doctor": "say what is installed, which device is used and why, and what is wrong",
     "demo": "open napari with a sample image and segment it",

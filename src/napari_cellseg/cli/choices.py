@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_cellseg.core.errors import SettingsError
 
@@ -29,6 +30,18 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diameter", metavar="PX", help="typical diameter of the objects")
     parser.add_argument("--channels", metavar="LIST", help="channels to use, such as 0 or 0,2")
     add_device_option(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--axes`` and ``--series``."""
+    parser.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help="meaning of the dimensions where a file does not say, such as ZCYX (S: colours)",
+    )
+    parser.add_argument(
+        "--series", type=int, metavar="N", help="which of several images in each file, from 0"
+    )
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +86,14 @@ def split_setting(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise SettingsError(f"--set takes NAME=VALUE, such as post.min_area=30, not '{text}'.")
     return name.strip(), value
+
+
+def read_value(text: str) -> Any:
+    """Read a number, ``true``, ``none``, list or text."""
+    try:
+        return None if text.strip().lower() == "none" else json.loads(text)
+    except ValueError:
+        return text
 
 
 def _as_list(text: str) -> str:

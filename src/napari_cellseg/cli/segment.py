@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_cellseg.cli.choices import add_recipe_options, chosen_recipe
+from napari_cellseg.cli.choices import add_reading_options, add_recipe_options, chosen_recipe
 from napari_cellseg.cli.console import complain, follow, say
 from napari_cellseg.core.errors import CellsegError, DeviceError, OutputError
 
@@ -24,14 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, type=Path, metavar="FOLDER", help="where to write results"
     )
     add_recipe_options(parser)
-    parser.add_argument(
-        "--axes",
-        metavar="LETTERS",
-        help="meaning of the dimensions where a file does not say, such as ZCYX (S: colours)",
-    )
-    parser.add_argument(
-        "--series", type=int, metavar="N", help="which of several images in each file, from 0"
-    )
+    add_reading_options(parser)
     parser.add_argument(
         "--overwrite",
         choices=("refuse", "skip", "replace"),
@@ -47,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     -------
     0 if all images were segmented (or skipped as asked), else 1.
     """
+    from napari_cellseg.core.batch.names import result_names
     from napari_cellseg.core.device import choose_device
     from napari_cellseg.core.files import make_folder
     from napari_cellseg.core.reading import find_images
@@ -96,37 +90,3 @@ def _segment_file(
     result = follow(segment(image, recipe, model=model, device=arguments.device), title)
     labels_path, *_ = save_result(result, arguments.output, name)
     say(f"{path}: {result.labels.n_objects} objects, {labels_path}")
-
-
-def result_names(paths: list[Path]) -> dict[Path, str]:
-    """Give each image a name for its results; equal stems get their folder, suffix, or a number.
-
-    Examples
-    --------
-    >>> list(result_names([Path("a/x.tif"), Path("b/x.tif"), Path("b/y.png")]).values())
-    ['a_x', 'b_x', 'y']
-    """
-    from napari_cellseg.core.reading import stem
-
-    forms = [
-        {path: stem(path) for path in paths},
-        {path: f"{path.resolve().parent.name}_{stem(path)}" for path in paths},
-        {path: f"{path.resolve().parent.name}_{path.name.replace('.', '_')}" for path in paths},
-    ]
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in paths:
-        # Folded: some file systems do not tell upper from lower case.
-        unique = (
-            form[path]
-            for form in forms
-            if sum(form[path].casefold() == other.casefold() for other in form.values()) == 1
-        )
-        name = next(unique, forms[-1][path])
-        number, wanted = 2, name
-        while name.casefold() in taken:
-            name = f"{wanted}_{number}"
-            number += 1
-        taken.add(name.casefold())
-        names[path] = name
-    return names

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from napari_cellseg.cli.choices import add_device_option, split_setting
+from napari_cellseg.cli.choices import add_device_option, read_value, split_setting
 from napari_cellseg.cli.console import follow, say
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.errors import SettingsError
@@ -102,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _values(flags: dict[str, str], settings: list[str]) -> dict[str, Any]:
     """Return the given settings as plain data, still to be validated."""
-    values: dict[str, Any] = {name: _value(text) for name, text in flags.items()}
+    values: dict[str, Any] = {name: read_value(text) for name, text in flags.items()}
     for setting in settings:
         path, text = split_setting(setting)
         *groups, last = path.split(".")
@@ -111,13 +110,5 @@ def _values(flags: dict[str, str], settings: list[str]) -> dict[str, Any]:
             inner = inner.setdefault(group, {}) if isinstance(inner, dict) else None
         if not isinstance(inner, dict):
             raise SettingsError(f"There is no setting called '{path}': it has no parts.")
-        inner[last] = _value(text)
+        inner[last] = read_value(text)
     return values
-
-
-def _value(text: str) -> Any:
-    """Read a number, ``true``, ``null``, list or text."""
-    try:
-        return None if text.strip().lower() == "none" else json.loads(text)
-    except ValueError:
-        return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from typing import Any, Self
 
@@ -82,6 +83,12 @@ def now() -> str:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of what a result may depend on, as far as it is installed."""
+    return dict(_versions())
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    # Once a process: looking them up takes as long as finding the objects of a small image.
     versions = {"python": platform.python_version(), "napari-cellseg": __version__}
     for package in _PACKAGES:
         try:

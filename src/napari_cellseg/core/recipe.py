@@ -53,7 +53,9 @@ class Recipe(Params):
         return cls(
             model=model or card.name,
             weights_sha256=card.weights_sha256 or None,
-            preparation=Preparation(**card.normalization.model_dump()),
+            preparation=Preparation(
+                **card.normalization.model_dump(), diameter=card.expected_diameter
+            ),
             post=PostParams.parse(card.post),
         )
 

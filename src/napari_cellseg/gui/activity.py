@@ -29,6 +29,7 @@ class Activity:
         self._title = title
         self._bar: progress | None = None
         self._task: Any = None
+        self._showing = False
         self._window = getattr(viewer, "window", None)
         if self._window is None:
             return
@@ -39,13 +40,20 @@ class Activity:
 
     def show(self, told: Progress) -> None:
         """Move the bar."""
-        bar = self._bar
-        if bar is None:
+        # napari processes events meanwhile: the next step may arrive, or the job may have ended.
+        if self._bar is None or self._showing:
             return
+        self._showing = True
+        try:
+            self._move(self._bar, told)
+        finally:
+            self._showing = False
+
+    def _move(self, bar: progress, told: Progress) -> None:
         if bar.total != told.total:
             bar.total = told.total
         bar.set_description(f"{self._title}: {told.stage}")
-        if self._bar is not None:  # napari processes events meanwhile: the job may have ended
+        if self._bar is not None:
             bar.update(told.done - bar.n)
 
     def close(self) -> None:

@@ -104,6 +104,45 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     return [str(target)]
 
 
+def get_work_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
+    """Return a reader for saved work, None for every other file."""
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    if not paths or not all(str(one).lower().endswith(".cellseg") for one in paths):
+        return None
+    return _read_work
+
+
+def _read_work(path: str | Sequence[str]) -> list[LayerData]:
+    from napari_cellseg.gui.saved.ask import ask_for_image, visible_window
+    from napari_cellseg.gui.saved.reader import read_layers
+
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    ask = ask_for_image if visible_window() is not None else None
+    return [layer for one in paths for layer in read_layers(Path(one), ask)]
+
+
+def write_work(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:  # noqa: ARG001
+    """Save the work on one Labels layer: labels, maps, decisions, and which image they belong to.
+
+    The whole file is written or none.
+
+    Raises
+    ------
+    CellsegError
+        If the layer is no label image or in no viewer, or the file cannot be written.
+    """
+    from napari_cellseg.gui.saved.save import write_layer
+
+    return write_layer(path, data)
+
+
+def save_work(viewer: napari.viewer.Viewer) -> None:
+    """Ask for a file and save the work on the selected labels in it."""
+    from napari_cellseg.gui.saved.save import ask_and_save
+
+    ask_and_save(viewer)
+
+
 def sample_layer(name: str) -> list[LayerData]:
     """Return a sample image as layer data."""
     from napari_cellseg.core.samples import SAMPLES, load_sample

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 _SPIN_WIDTH = 72  # leaves the slider enough in a dock of 320 px
 _SHORT_UNIT = 3  # "px", "µm", "%" stand behind the number; longer ones only in the tooltip
 _DECIMAL = 0.01
+_SMALLEST = 1e-5  # of a field whose default is below _DECIMAL, such as a learning rate
 _STEPS = 200  # positions of a slider over a range of floats
 _WIDE = 500  # the slider of a range of integers wider than this is logarithmic
 
@@ -47,9 +48,12 @@ class NumberControl(Control):
         super().__init__(parent)
         kinds = get_args(field.annotation) or (field.annotation,)
         self._integer = float not in kinds
-        self._low, self._high = _bounds(field, 1 if self._integer else _DECIMAL)
+        self._fine = isinstance(field.default, float) and 0 < field.default < _DECIMAL
+        step = _SMALLEST if self._fine else _DECIMAL
+        self._low, self._high = _bounds(field, 1 if self._integer else step)
         self._spin = self._make_spin(field)
-        self._slider = self._make_slider() if math.isfinite(self._high) else None
+        ranged = math.isfinite(self._high) and not self._fine
+        self._slider = self._make_slider() if ranged else None
         self._tick = QCheckBox() if type(None) in kinds else None
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -68,9 +72,11 @@ class NumberControl(Control):
             spin.setRange(int(max(self._low, -(2**31))), int(min(self._high, 2**31 - 1)))
         else:
             spin = QDoubleSpinBox()
-            spin.setDecimals(2)  # as _DECIMAL
+            spin.setDecimals(5 if self._fine else 2)  # as _SMALLEST and _DECIMAL
             spin.setRange(max(self._low, -1e9), min(self._high, 1e9))
             spin.setSingleStep(_DECIMAL if self._high - self._low <= 2 else 0.5)
+            if self._fine:
+                spin.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         spin.setSuffix(f" {unit}" if 0 < len(unit) <= _SHORT_UNIT else "")
         spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         spin.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -133,7 +139,7 @@ class NumberControl(Control):
         """Return the number, None where the tick box is off."""
         if self._tick is not None and not self._tick.isChecked():
             return None
-        return self._spin.value() if self._integer else round(self._spin.value(), 4)
+        return self._spin.value() if self._integer else round(self._spin.value(), 5)
 
     def set_value(self, value: float | int | None) -> None:
         """Show a number; None unticks the box and keeps the number for later."""

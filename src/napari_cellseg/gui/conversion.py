@@ -17,6 +17,8 @@ from napari_cellseg.gui.geometry import Box, result_shape_and_order
 METADATA_KEY = "napari-cellseg"
 CORRECTIONS_KEY = "corrections"
 """Under which the metadata of a layer hold what a person decided."""
+HISTORY_KEY = "history"
+"""Under which they hold what was done before the labels were saved."""
 N = TypeVar("N", bound=np.integer[Any])
 
 

@@ -1,4 +1,4 @@
-"""The only place, with overlays.py, that adds, edits or removes layers."""
+"""The only place, with overlays.py and highlights.py, that adds, edits or removes layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Shapes, Vectors
 from napari.utils.colormaps import CyclicLabelColormap
 
-from napari_cellseg.gui.conversion import CORRECTIONS_KEY, METADATA_KEY, in_layer_order
+from napari_cellseg.gui.conversion import (
+    CORRECTIONS_KEY,
+    HISTORY_KEY,
+    METADATA_KEY,
+    in_layer_order,
+)
 from napari_cellseg.gui.geometry import Box, full_box, placement, spatial_axes
 
 REGION_NAME = "CellSeg region"
@@ -87,7 +92,7 @@ def add_labels(viewer: ViewerModel, labels: Int32Array, about: Mapping[str, Any]
 def describe(layer: LabelsLayer, metadata: Mapping[str, Any]) -> None:
     """Tell where the labels come from; what a person decided about them stays with the layer."""
     old = layer.metadata.get(METADATA_KEY, {})
-    kept = {key: old[key] for key in (CORRECTIONS_KEY,) if key in old}
+    kept = {key: old[key] for key in (CORRECTIONS_KEY, HISTORY_KEY) if key in old}
     layer.metadata[METADATA_KEY] = {**metadata, **kept}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QDockWidget, QFrame, QScrollArea, QWidget
+from qtpy.QtWidgets import QDockWidget, QFrame, QScrollArea, QTabWidget, QWidget
 
 from napari_cellseg.core.components import Registry
 
@@ -17,11 +17,14 @@ class Panel(QScrollArea):
     ----------
     title
         Text of the tab.
+    short
+        The same where there is no room for it; "" for none.
     place
         Tabs are ordered by it.
     """
 
     title: ClassVar[str]
+    short: ClassVar[str] = ""
     place: ClassVar[int]
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -42,6 +45,15 @@ class Panel(QScrollArea):
             parent = parent.parentWidget()
         if (parent is not None and parent.isHidden()) or not self.window().isVisible():
             self.shut_down()
+
+
+def come_forward(panel: Panel) -> None:
+    """Show the tab that holds `panel`, if it is in a dock."""
+    parent = panel.parentWidget()
+    while parent is not None and not isinstance(parent, QTabWidget):
+        parent = parent.parentWidget()
+    if parent is not None:
+        parent.setCurrentWidget(panel)
 
 
 PANELS: Registry[type[Panel]] = Registry("panel", "napari_cellseg.gui.panels")

@@ -9,14 +9,14 @@ import tifffile
 pytest.importorskip("torch")
 
 from napari_cellseg.core._torch import torch
-from napari_cellseg.core.data.augment import AugmentParams
+from napari_cellseg.core.data.augment_params import AugmentParams
 from napari_cellseg.core.data.classes import read_classes, read_object_classes
 from napari_cellseg.core.data.patches import PatchSampler
 from napari_cellseg.core.data.sources import LabelledImage, find_pairs, load_pairs
 from napari_cellseg.core.data.targets import TargetParams, class_map, make_targets
 from napari_cellseg.core.errors import DataError
 from napari_cellseg.core.inference.preparation import Normalization
-from napari_cellseg.core.losses import LOSSES, UNCLASSIFIED, total_loss
+from napari_cellseg.core.losses import LOSSES, UNKNOWN, total_loss
 from napari_cellseg.core.progress import finish
 
 
@@ -74,7 +74,7 @@ def test_classes_reach_the_loaded_image_and_must_fit_its_labels(tmp_path):
 def test_the_target_has_the_place_of_the_type_and_marks_the_unknown():
     labels = np.array([[0, 8, 8, 0, 500, 2]])
     drawn = class_map(labels, {8: "b", 500: "a"}, ("a", "b", "c"))
-    assert drawn.tolist() == [[0, 2, 2, 0, 1, UNCLASSIFIED]]
+    assert drawn.tolist() == [[0, 2, 2, 0, 1, UNKNOWN]]
     assert drawn.dtype == np.int64
     assert "classes" not in make_targets(labels, TargetParams(), {8: "b"}, ())
 
@@ -90,7 +90,7 @@ def test_batches_carry_classes_that_move_with_their_objects():
     target = targets["classes"]
     assert target.dtype == torch.int64
     assert target.shape == (6, 1, 64, 64)
-    assert set(target.unique().tolist()) == {UNCLASSIFIED, 1, 2}
+    assert set(target.unique().tolist()) == {UNKNOWN, 1, 2}
     lit = pixels[:, :1] > 0.5
     assert ((target == 2) == lit).float().mean() > 0.98
 
@@ -101,7 +101,7 @@ def test_unknown_pixels_change_neither_loss_nor_gradient(name):
     loss = LOSSES[name]()
     logits = torch.randn(2, 4, 6, 5)
     target = torch.randint(0, 4, (2, 1, 6, 5))
-    target[:, :, :, 3:] = UNCLASSIFIED
+    target[:, :, :, 3:] = UNKNOWN
     logits.requires_grad_(True)
     value = total_loss(loss, [{"classes": logits}], {"classes": target})
     known = total_loss(loss, [{"classes": logits[..., :3]}], {"classes": target[..., :3]})
@@ -113,7 +113,7 @@ def test_unknown_pixels_change_neither_loss_nor_gradient(name):
 
 def test_a_batch_without_any_known_pixel_costs_nothing():
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    target = torch.full((1, 1, 4, 4), UNCLASSIFIED)
+    target = torch.full((1, 1, 4, 4), UNKNOWN)
     value = total_loss(LOSSES["combo"](), [{"classes": logits}], {"classes": target})
     torch.autograd.backward(value)
     assert value.item() == 0

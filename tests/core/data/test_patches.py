@@ -5,7 +5,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from napari_cellseg.core.data.augment import AugmentParams, change_intensities, cut_patch
+from napari_cellseg.core.data.augment import change_intensities
+from napari_cellseg.core.data.augment_params import AugmentParams
+from napari_cellseg.core.data.cutting import cut_patch
 from napari_cellseg.core.data.patches import PatchSampler
 from napari_cellseg.core.data.sources import LabelledImage
 from napari_cellseg.core.data.targets import TargetParams
@@ -134,7 +136,7 @@ def test_intensity_changes_can_be_switched_off():
 def test_rare_groups_are_seen_more_often_than_their_number_says():
     many = [disks(seed=k) for k in range(16)]
     rare = LabelledImage("rare", "rare", *(getattr(disks(), n) for n in ("image", "labels")), 16.0)
-    shares = sampler([*many, rare])._shares
+    shares = sampler([*many, rare])._own.shares
     assert shares[-1] == pytest.approx(1 / 5)  # sqrt(1) / (sqrt(16) + sqrt(1))
     assert shares.sum() == pytest.approx(1)
 

@@ -72,6 +72,8 @@ def test_border_counts_pixels_on_the_rim_once():
     labels[3, 3] = 2
     shapes = measure_shapes(labels)
     np.testing.assert_allclose(shapes.border, [3 / 2, 0])
+    for thin in (np.array([[1, 1, 2, 2, 2]]), np.array([[1], [1], [2], [2], [2]])):
+        np.testing.assert_allclose(measure_shapes(thin).border, [2 / 2**0.5, 3 / 3**0.5])
 
 
 def test_any_number_is_an_id_and_no_objects_are_fine():

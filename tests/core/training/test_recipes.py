@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 
 from napari_cellseg.core._torch import torch
-from napari_cellseg.core.data.augment import AugmentParams
+from napari_cellseg.core.data.augment_params import AugmentParams
 from napari_cellseg.core.errors import SettingsError, UnknownNameError
 from napari_cellseg.core.losses import LOSSES
 from napari_cellseg.core.models.detector import DETECTORS

@@ -7,7 +7,7 @@ import tifffile
 pytest.importorskip("torch")
 
 from napari_cellseg.core._torch import torch
-from napari_cellseg.core.data.augment import AugmentParams
+from napari_cellseg.core.data.augment_params import AugmentParams
 from napari_cellseg.core.data.unlabelled import UnlabelledSampler, load_unlabelled
 from napari_cellseg.core.errors import DataError, SettingsError
 from napari_cellseg.core.inference.preparation import Normalization
@@ -86,16 +86,16 @@ class TestConsistency:
             truth, answer = model().network(plain), student(changed)
             parts = [(truth[n].sigmoid() - answer[n].sigmoid()).pow(2).mean() for n in truth]
             expected = 3 * sum(parts) / 2
-            torch.testing.assert_close(teacher.loss(student, 7), expected)
+            torch.testing.assert_close(teacher.loss(student, 7, 2), expected)
 
     def test_is_nothing_for_a_copy_that_sees_the_same(self):
         teacher = Teacher(model(), sampler(), config())
-        assert teacher.loss(model().network, 0).item() == pytest.approx(0, abs=1e-10)
+        assert teacher.loss(model().network, 0, 2).item() == pytest.approx(0, abs=1e-10)
 
     def test_only_the_student_learns(self):
         taught = model()
         student = build_model("attention-unet", PARAMS).train()
-        Teacher(taught, sampler(AugmentParams()), config()).loss(student, 0).backward()
+        Teacher(taught, sampler(AugmentParams()), config()).loss(student, 0, 2).backward()
         assert any(p.grad is not None and p.grad.abs().max() > 0 for p in student.parameters())
         assert all(p.grad is None for p in taught.network.parameters())
 
@@ -104,7 +104,7 @@ class TestConsistency:
         network = build_model("attention-unet", params).eval()
         taught = Model(model().card, network)
         student = build_model("attention-unet", params).eval()
-        loss = Teacher(taught, sampler(), config(model_params=params)).loss(student, 0)
+        loss = Teacher(taught, sampler(), config(model_params=params)).loss(student, 0, 2)
         plain, _ = sampler().batch(0, 2)
         expected = (
             network(plain)["classes"].softmax(1) - student(plain)["classes"].softmax(1)

@@ -137,4 +137,5 @@ def test_the_limits_name_every_file():
         "weights.safetensors",
         "self_test.safetensors",
         "thumbnail.png",
+        "replay.npz",
     }

@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 
+from napari_cellseg.core import folder_lock
 from napari_cellseg.core.errors import JournalError
-from napari_cellseg.session.corrections import _generation, _lock, _snapshot
+from napari_cellseg.core.folder_lock import FolderLock
+from napari_cellseg.session.corrections import _generation, _snapshot
 from napari_cellseg.session.corrections import journal as journal_module
-from napari_cellseg.session.corrections._lock import FolderLock
 from napari_cellseg.session.corrections._record import frame
 from napari_cellseg.session.corrections.journal import Journal
 from napari_cellseg.session.corrections.recovery import journals_folder, recoverable
@@ -346,8 +347,8 @@ def test_a_disk_without_locks_asks_the_process_that_is_named(tmp_path, monkeypat
     def unsupported(_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(_lock, "_lock", unsupported)
-    file = tmp_path / _lock.LOCK_FILE
+    monkeypatch.setattr(folder_lock, "_lock", unsupported)
+    file = tmp_path / folder_lock.LOCK_FILE
     lock = FolderLock.take(tmp_path)
     assert file.read_text().split()[0] == str(os.getpid())
     assert FolderLock.take(tmp_path) is None
@@ -356,7 +357,7 @@ def test_a_disk_without_locks_asks_the_process_that_is_named(tmp_path, monkeypat
     assert again is not None
     file.write_text(f"{os.getpid()} of-another-machine")
     assert FolderLock.take(tmp_path) is None
-    file.write_text(f"{2**30} {_lock.socket.gethostname()}")
+    file.write_text(f"{2**30} {folder_lock.socket.gethostname()}")
     last = FolderLock.take(tmp_path)
     for taken in (lock, again, last):
         taken.release()

@@ -64,6 +64,8 @@ class LabelledImage:
         Median diameter of a circle of each object's area, in pixels; 0 without objects.
     classes
         As in `Pair`.
+    known
+        Boolean (Y, X), where the labels are the truth; None: everywhere.
     """
 
     name: str
@@ -72,6 +74,7 @@ class LabelledImage:
     labels: npt.NDArray[np.int32]
     diameter: float
     classes: Mapping[int, str] = field(default_factory=dict)
+    known: npt.NDArray[np.bool_] | None = None
 
 
 def find_pairs(folder: Path, part: str | None = None) -> list[Pair]:

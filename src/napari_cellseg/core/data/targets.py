@@ -10,7 +10,6 @@ import numpy.typing as npt
 from pydantic import Field
 
 from napari_cellseg.core.components import Params
-from napari_cellseg.core.losses import UNCLASSIFIED
 
 
 class TargetParams(Params):
@@ -85,12 +84,14 @@ def class_map(
 
     Returns
     -------
-    int64 (Y, X): 0 is background, k the k-th of `types`, `UNCLASSIFIED` an object without class,
+    int64 (Y, X): 0 is background, k the k-th of `types`, `UNKNOWN` an object without class,
     which the loss of this map leaves out while foreground and contours count it as ever.
     """
+    from napari_cellseg.core.losses import UNKNOWN  # needs torch, the settings above do not
+
     numbers = {name: number for number, name in enumerate(types, 1)}
     ids, places = np.unique(labels, return_inverse=True)
-    drawn = [numbers[classes[i]] if i in classes else UNCLASSIFIED for i in ids.tolist()]
+    drawn = [numbers[classes[i]] if i in classes else UNKNOWN for i in ids.tolist()]
     values = np.where(ids == 0, 0, np.array(drawn, np.int64))
     return np.asarray(values[places.reshape(labels.shape)])
 
@@ -100,6 +101,7 @@ def make_targets(
     params: TargetParams,
     classes: Mapping[int, str] | None = None,
     types: Sequence[str] = (),
+    known: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the maps that a network learns from `labels`.
 
@@ -111,11 +113,14 @@ def make_targets(
         How contours are drawn.
     classes, types
         As for `class_map`; without types there is no such map.
+    known
+        Boolean (Y, X), where `labels` are the truth; None: everywhere.
 
     Returns
     -------
     ``{"foreground": ..., "contour": ...}``, float32 (Y, X), 0 or 1; with types also ``"classes"``,
-    int64 (Y, X).
+    int64 (Y, X). `UNKNOWN` where not known, and for contours so near to it that an object there
+    would make one.
     """
     maps: dict[str, npt.NDArray[Any]] = {
         "foreground": (labels > 0).astype(np.float32),
@@ -123,4 +128,19 @@ def make_targets(
     }
     if types:
         maps["classes"] = class_map(labels, classes or {}, types)
+    if known is not None and not known.all():
+        from napari_cellseg.core.losses import UNKNOWN
+
+        for name, values in maps.items():
+            values[~(_sure_contours(known, params) if name == "contour" else known)] = UNKNOWN
     return maps
+
+
+def _sure_contours(known: npt.NDArray[np.bool_], params: TargetParams) -> npt.NDArray[np.bool_]:
+    """Return where contours are known: nothing unknown could touch an object there."""
+    from scipy import ndimage
+
+    if params.contour == "full":
+        return known
+    reach = (params.contour_width + 1) // 2
+    return np.asarray(ndimage.minimum_filter(known, 2 * reach + 1, mode="nearest"))

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core._torch import torch
-from napari_cellseg.core.data.augment import AugmentParams, change_intensities, cut_patch
+from napari_cellseg.core.data.augment import change_intensities
+from napari_cellseg.core.data.augment_params import AugmentParams
+from napari_cellseg.core.data.cutting import cut_patch
 from napari_cellseg.core.errors import DataError, ImageError
 from napari_cellseg.core.inference.preparation import Normalization, normalize, percentile_limits
 from napari_cellseg.core.progress import Progress

@@ -7,20 +7,31 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from napari_cellseg.core import components
 from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.errors import OutputError
-from napari_cellseg.core.export.registry import EXPORTERS
+from napari_cellseg.core.export._frame import Frame, known_frame
+from napari_cellseg.core.export.registry import EXPORTERS, IMPORTERS, Imported, Importer, Table
 from napari_cellseg.core.files import atomic_file
-from napari_cellseg.core.reading import PROVENANCE_KEY
+from napari_cellseg.core.reading import PROVENANCE_KEY, SUFFIXES, read_labels
 
 _CLASSIC_BYTES = 2**32 - 2**25  # a classic TIFF has 32-bit offsets; this leaves room for tags
 
 
 class LabelTiffParams(components.Params):
     """Settings of the label TIFF."""
+
+    dialect: Literal["ome", "imagej"] = Field(
+        "ome",
+        title="Kind of TIFF",
+        description=(
+            "OME-TIFF is read by most programs, also by ImageJ with Bio-Formats; ImageJ's own kind "
+            "opens there with its stack and scale, but takes no object numbers above 65535."
+        ),
+    )
 
     dtype: Literal["auto", "uint8", "uint16", "uint32"] = Field(
         "auto",
@@ -36,8 +47,8 @@ class LabelTiffParams(components.Params):
 class LabelTiff:
     """One TIFF page a plane, losslessly compressed, BigTIFF where needed.
 
-    OME-TIFF rather than ImageJ's own dialect, which knows no 32-bit integers and so no more than
-    65,535 objects; the resolution tags calibrate it for programs that do not read OME-XML.
+    OME-TIFF unless asked otherwise: ImageJ's own dialect knows no 32-bit integers and so no more
+    than 65,535 objects. The resolution tags calibrate it for programs that do not read OME-XML.
     """
 
     title: ClassVar[str] = "Label image (TIFF)"
@@ -47,7 +58,9 @@ class LabelTiff:
     def __init__(self, params: components.Params | None = None) -> None:
         self._params = LabelTiffParams.model_validate((params or LabelTiffParams()).model_dump())
 
-    def write(self, labels: Labels, path: Path, image: Image | None = None) -> None:
+    def write(
+        self, labels: Labels, path: Path, image: Image | None = None, table: Table | None = None
+    ) -> None:
         """Write `labels` to `path`, whole or not at all; an existing file is replaced.
 
         Raises
@@ -59,18 +72,29 @@ class LabelTiff:
         import tifffile
 
         data = labels.data.astype(self._dtype(labels), copy=False)
+        kind = (
+            self._imagej(labels, data) if self._params.dialect == "imagej" else _ome(labels, data)
+        )
         with atomic_file(path) as stream:
             tifffile.imwrite(
-                stream,
-                data,
-                ome=True,
-                bigtiff=data.nbytes > _CLASSIC_BYTES,
-                photometric="minisblack",
-                compression="zlib",
-                software="napari-cellseg",
-                metadata=_metadata(labels),
-                **_resolution(labels),
+                stream, data, photometric="minisblack", software="napari-cellseg", **kind
             )
+
+    def _imagej(self, labels: Labels, data: npt.NDArray[Any]) -> dict[str, Any]:
+        if data.dtype.itemsize > 2 or data.nbytes > _CLASSIC_BYTES:
+            raise OutputError(
+                "ImageJ's own TIFF takes object numbers up to 65535 in at most 4 GB: choose the "
+                "kind 'ome', or renumber the objects."
+            )
+        metadata: dict[str, Any] = {"axes": labels.axes, "Info": _own(labels)}
+        options: dict[str, Any] = {"imagej": True, "metadata": metadata}
+        if labels.pixel_size is not None:
+            y, x = labels.pixel_size
+            metadata["unit"] = "um"
+            options["resolution"] = (1 / x, 1 / y)
+            if labels.z_step is not None:
+                metadata["spacing"] = labels.z_step
+        return options
 
     def _dtype(self, labels: Labels) -> np.dtype[Any]:
         highest = int(labels.data.max())
@@ -98,12 +122,30 @@ def write_labels(labels: Labels, path: str | Path) -> None:
     LabelTiff().write(labels, Path(path))
 
 
+def _ome(labels: Labels, data: npt.NDArray[Any]) -> dict[str, Any]:
+    return {
+        "ome": True,
+        "bigtiff": data.nbytes > _CLASSIC_BYTES,
+        "compression": "zlib",
+        "metadata": _metadata(labels),
+        **_resolution(labels),
+    }
+
+
+def _own(labels: Labels) -> str:
+    # The axes once more, because readers drop those of length 1. ASCII: JSON escapes cannot be
+    # broken by a reader that assumes another encoding.
+    return json.dumps(
+        {"axes": labels.axes, PROVENANCE_KEY: dict(labels.provenance)}, allow_nan=False
+    )
+
+
 def _metadata(labels: Labels) -> dict[str, Any]:
-    # The axes once more, because readers of OME drop those of length 1.
-    own = {"axes": labels.axes, PROVENANCE_KEY: dict(labels.provenance)}
-    metadata: dict[str, Any] = {"axes": labels.axes, "Name": labels.name}
-    # ASCII: JSON escapes cannot be broken by a reader that assumes another encoding.
-    metadata["Description"] = json.dumps(own, allow_nan=False)
+    metadata: dict[str, Any] = {
+        "axes": labels.axes,
+        "Name": labels.name,
+        "Description": _own(labels),
+    }
     if labels.pixel_size is not None:
         y, x = labels.pixel_size
         metadata |= {"PhysicalSizeY": y, "PhysicalSizeX": x}
@@ -118,3 +160,23 @@ def _resolution(labels: Labels) -> dict[str, Any]:
         return {}
     y, x = labels.pixel_size
     return {"resolution": (1e4 / x, 1e4 / y), "resolutionunit": "CENTIMETER"}
+
+
+def read(path: Path, image: Image | None = None) -> Imported:
+    """Read a label image of any kind that `read_labels` takes.
+
+    Raises
+    ------
+    ImageError
+        As of `read_labels`.
+    DataError
+        If they are not of the size of `image`.
+    """
+    labels = read_labels(path)
+    known_frame(Frame.of(labels).model_dump(), image, path)  # of the same size as the image
+    return Imported(labels)
+
+
+IMPORTERS.register("label-image")(
+    Importer("Label image (TIFF, PNG, NumPy, cellpose)", SUFFIXES, Path.is_file, read)
+)

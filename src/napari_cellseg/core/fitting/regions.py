@@ -136,7 +136,7 @@ def _region(
     here[tile] = known[tile]
     here = (here & (objects == 0)) | (truth > 0)
     box = _padded(_box(here) or tile, objects.shape)
-    return Region(processor, box, truth[box], here[box], _nearest(truth[box]))
+    return Region(processor, box, truth[box], here[box], nearest_object(truth[box]))
 
 
 def _first_in(objects: Int32Array, claimed: BoolArray, tile: Box) -> npt.NDArray[np.int64]:
@@ -151,7 +151,8 @@ def _first_in(objects: Int32Array, claimed: BoolArray, tile: Box) -> npt.NDArray
     return np.flatnonzero(mine & (first >= 0))
 
 
-def _nearest(truth: Int32Array) -> Int32Array:
+def nearest_object(truth: Int32Array) -> Int32Array:
+    """Return the number 0..N-1 of the object 1..N nearest to each pixel; 0 where there is none."""
     if not truth.any():
         return np.zeros_like(truth)
     where = ndimage.distance_transform_edt(truth == 0, return_distances=False, return_indices=True)

@@ -80,17 +80,52 @@ class Reviewed:
         known
             Boolean (Y, X): the area without objects of which most lies outside, and `objects`.
         """
-        labels, claimed = self.truth[index], self.claimed(index)
-        ids, number = np.unique(labels, return_inverse=True)
-        number = number.reshape(labels.shape)
-        sizes = np.bincount(number.reshape(-1), minlength=ids.size)
-        inside = np.bincount(number[claimed], minlength=ids.size)
-        right = 2 * inside > sizes
-        right[ids <= 0] = False
-        objects = np.where(right, np.cumsum(right), 0).astype(np.int32)[number]
-        unsure = ~right & (ids > 0)
-        return objects, (claimed & ~unsure[number]) | (objects > 0)
+        return trusted_objects(self.truth[index], self.claimed(index))
 
     @property
     def _accepted(self) -> npt.NDArray[np.int64]:
         return np.fromiter((one for one in self.accepted if one > 0), np.int64)
+
+
+def trusted_objects(labels: npt.NDArray[Any], claimed: BoolArray) -> tuple[Int32Array, BoolArray]:
+    """Return the objects of which most lies where things are claimed to be right.
+
+    Parameters
+    ----------
+    labels
+        Integer ids (Y, X), 0 is background.
+    claimed
+        Where they are right, boolean (Y, X).
+
+    Returns
+    -------
+    objects
+        int32 (Y, X), numbered 1..N.
+    known
+        Boolean (Y, X): `claimed` without the other objects, and `objects`.
+    """
+    ids, number = compact(labels)
+    sizes = np.bincount(number.reshape(-1), minlength=ids.size)
+    inside = np.bincount(number[claimed], minlength=ids.size)
+    right = 2 * inside > sizes
+    right[ids <= 0] = False
+    objects = np.where(right, np.cumsum(right), 0).astype(np.int32)[number]
+    unsure = ~right & (ids > 0)
+    return objects, (claimed & ~unsure[number]) | (objects > 0)
+
+
+def compact(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+    """Give every object a small number.
+
+    Returns
+    -------
+    ids
+        Ids in ascending order; there may be some that do not occur.
+    number
+        Position in `ids` of each pixel's id, of the shape of `labels`.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    if low >= 0 and high <= labels.size:
+        return np.arange(high + 1), labels.astype(np.intp, copy=False)  # a sort takes seconds
+    ids, number = np.unique(labels, return_inverse=True)
+    return ids, number.reshape(labels.shape)

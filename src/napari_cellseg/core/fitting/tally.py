@@ -69,8 +69,8 @@ def tally(
     counts = np.zeros((max(len(number), 1), COLUMNS))
     counts[number, 1] = 0.5
     counts[number, 3] = 1.0
-    wrong = _judged(labels, known, table.pred_ids)
-    at = nearest.reshape(-1)[_first_pixels(labels, table.pred_ids)]
+    wrong = judged(labels, known, table.pred_ids)
+    at = nearest.reshape(-1)[first_pixels(labels, table.pred_ids)]
     for strict, column in ((True, 0), (False, 2)):
         pairs = match(table, 0.5, strict=strict)
         counts[number[pairs.true_index], column] = pairs.iou if strict else 1.0
@@ -82,15 +82,15 @@ def tally(
     return counts
 
 
-def _judged(labels: npt.NDArray[np.int32], known: BoolArray, ids: npt.NDArray[Any]) -> BoolArray:
+def judged(labels: npt.NDArray[np.int32], known: BoolArray, ids: npt.NDArray[Any]) -> BoolArray:
     """Say of each predicted object whether at least half of it lies where things are known."""
     area = np.bincount(labels.reshape(-1))
     inside = np.bincount(labels[known], minlength=area.size)
-    judged: BoolArray = (2 * inside >= area)[ids]
-    return judged
+    wholly: BoolArray = (2 * inside >= area)[ids]
+    return wholly
 
 
-def _first_pixels(labels: npt.NDArray[np.int32], ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def first_pixels(labels: npt.NDArray[np.int32], ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return the flat position of one pixel of each object."""
     flat = labels.reshape(-1)
     inside = np.flatnonzero(flat)

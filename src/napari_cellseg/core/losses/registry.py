@@ -26,8 +26,8 @@ class Loss:
         raise TypeError(f"{type(self).__name__} does not say how it is computed")
 
 
-UNCLASSIFIED = -1
-"""Value of the target of ``"classes"`` where the class is unknown."""
+UNKNOWN = -1
+"""Value of a target where the truth is not known: the loss and its gradient are exactly 0 there."""
 
 LOSSES: Registry[type[Loss]] = Registry("loss", __package__)
 
@@ -45,7 +45,7 @@ def total_loss(
     outputs
         The prediction, then the auxiliary outputs of a deeply supervised network, each by map name.
     targets
-        By map name. Pixels whose class is `UNCLASSIFIED` take no part in the loss of ``"classes"``.
+        By map name. Pixels of a map that are `UNKNOWN` take no part in its loss.
     auxiliary_weight
         Weight of each auxiliary output; the prediction has 1.
     """
@@ -60,17 +60,15 @@ def _mean_loss(
 ) -> torch.Tensor:
     parts = []
     for name, logits in output.items():
-        target = targets[name]
-        if name == "classes":
-            logits, target = _classified(logits, target)
+        known, target = _known(logits, targets[name])
         # a mean over no pixel would be no number
-        parts.append(loss(logits, target, name) if target.numel() else logits.sum() * 0)
+        parts.append(loss(known, target, name) if target.numel() else logits.sum() * 0)
     return torch.stack(parts).mean()
 
 
-def _classified(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the pixels of known class alone, as one image ``(1, K, N, 1)``."""
-    known = target[:, 0] != UNCLASSIFIED
+def _known(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the pixels whose truth is known alone, as one image ``(1, K, N, 1)``."""
+    known = target[:, 0] != UNKNOWN
     if bool(known.all()):
         return logits, target
     return logits.movedim(1, -1)[known].T[None, :, :, None], target[:, 0][known][

@@ -32,6 +32,8 @@ class _Baseline(DenseModel):
 
     Params = BaselineParams
     stride = 32
+    encoder_names = ("network.encoder",)
+    head_names = ("network.segmentation_head",)
     kind: str
 
     def __init__(self, params: BaselineParams) -> None:

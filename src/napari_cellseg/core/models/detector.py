@@ -91,10 +91,14 @@ class Detector(torch.nn.Module):
         Candidates with lower scores are not returned.
     backbone
         The convolutions over the whole image; they end in a mapping of feature maps by name.
+    encoder_names, head_names
+        As of a `DenseModel`.
     """
 
     Params: ClassVar[type[DetectorParams]] = DetectorParams
     lowest_score = 0.05
+    encoder_names: ClassVar[tuple[str, ...]] = ("backbone.body",)
+    head_names: ClassVar[tuple[str, ...]] = ("rpn", "roi_heads")
     backbone: torch.nn.Module
 
     @property

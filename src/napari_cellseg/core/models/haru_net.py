@@ -72,6 +72,7 @@ class _NestedUNet(DenseModel):
     """Six residual U-blocks down, five up, six side maps, and their fusion."""
 
     stride = 32
+    head_names = ("sides", "fusion")
 
     def __init__(self, params: ModelParams, attention: Attention, fusion: bool) -> None:
         super().__init__(params)

@@ -65,11 +65,14 @@ class DenseModel(torch.nn.Module):
 
     Subclasses set ``Params`` and ``stride`` (the factor between input and deepest features) and
     implement `forward_padded`, which may rely on sides that are multiples of ``stride``. A deeply
-    supervised network also overrides `supervised_padded`.
+    supervised network also overrides `supervised_padded`. ``encoder_names`` and ``head_names`` say
+    which of its modules are the encoder and the last layers, each kept fixed in some fine-tunings.
     """
 
     Params: type[ModelParams] = ModelParams
     stride: int = 32
+    encoder_names: tuple[str, ...] = ("encoder",)
+    head_names: tuple[str, ...] = ("head",)
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__()

@@ -71,6 +71,7 @@ class UNetPPAttention(DenseModel):
 
     Params = UNetPPAttentionParams
     stride = 16
+    head_names = ("head", "auxiliary_heads")
 
     def __init__(self, params: UNetPPAttentionParams) -> None:
         super().__init__(params)

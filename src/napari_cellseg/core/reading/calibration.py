@@ -69,7 +69,9 @@ def _ome_length(pixels: ET.Element | None, axis: str) -> float | None:
 
 
 def texts(file: tifffile.TiffFile, series: int) -> tuple[tuple[str, ...], str]:
-    """Return the names of the channels and the description of an OME image."""
+    """Return the names of the channels of an OME image, and what that or ImageJ's says about it."""
+    if file.is_imagej and not file.is_ome:
+        return (), str((file.imagej_metadata or {}).get("Info", ""))
     if not file.is_ome:
         return (), ""
     image = _ome_image(file, series)

@@ -123,13 +123,31 @@ def read_labels(path: str | Path) -> Labels:
         if axis not in axes:  # of length 1
             data, axes = np.expand_dims(data, at), axes[:at] + axis + axes[at:]
     return Labels(
-        _as_object_numbers(data, path),
+        _as_object_numbers(data, path.name),
         axes,
         raw.pixel_size,
         raw.z_step if "Z" in axes else None,
         stem(path),
         own.get(PROVENANCE_KEY, {}),
     )
+
+
+def labels_from(given: Any) -> Labels:
+    """Return labels given as such, as the path of a file, or as an array (T?, Z?, Y, X).
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, or there are no numbers of objects in two to four dimensions.
+    """
+    if isinstance(given, Labels):
+        return given
+    if isinstance(given, str | Path):
+        return read_labels(given)
+    data = np.asarray(given)
+    if not 2 <= data.ndim <= 4:
+        raise ImageError(f"Labels have the axes YX, ZYX or TZYX, not the shape {data.shape}.")
+    return Labels(_as_object_numbers(data, "labels"), "TZYX"[-data.ndim :])
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
@@ -221,18 +239,18 @@ def _read_numpy(path: Path) -> RawImage:
     return RawImage(data, None)
 
 
-def _as_object_numbers(data: np.ndarray[Any, Any], path: Path) -> np.ndarray[Any, Any]:
+def _as_object_numbers(data: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     if data.dtype.kind not in "buif" or data.size == 0:
-        raise ImageError(f"'{path.name}' holds no object numbers: choose a label image.")
+        raise ImageError(f"'{name}' holds no object numbers: choose a label image.")
     # NaN compares false with everything, so it is refused too.
     if not (data.min() >= 0 and data.max() <= np.iinfo(np.int32).max):
         raise ImageError(
-            f"'{path.name}' has object numbers below 0 or above 2147483647: renumber the objects."
+            f"'{name}' has object numbers below 0 or above 2147483647: renumber the objects."
         )
     numbers = data.astype(np.int32)
     if data.dtype.kind == "f" and not np.array_equal(numbers, data):
         raise ImageError(
-            f"'{path.name}' has fractions where object numbers should be: choose a label image."
+            f"'{name}' has fractions where object numbers should be: choose a label image."
         )
     return numbers
 

@@ -16,6 +16,7 @@ import tifffile
 
 from napari_cellseg.core.errors import ImageError
 from napari_cellseg.core.reading.calibration import pixel_size, texts
+from napari_cellseg.core.reading.series import large_ones
 
 LAZY_BYTES = 256 * 2**20  # stacks larger than this are read plane by plane
 
@@ -150,14 +151,13 @@ def _choose_series(file: tifffile.TiffFile, path: Path, series: int | None) -> i
             raise ImageError(f"'{path.name}' holds {count} images: choose 0 to {count - 1}.")
         return series
     sizes = [math.prod(one.shape) for one in file.series]
-    largest = sizes.index(max(sizes))
-    # Thumbnails, slide labels and macro pictures are far smaller than the image itself.
-    if any(4 * size > sizes[largest] for n, size in enumerate(sizes) if n != largest):
+    large = large_ones(sizes)
+    if len(large) > 1:
         shapes = ", ".join(f"{n}: {one.shape}" for n, one in enumerate(file.series))
         raise ImageError(
             f"'{path.name}' holds {count} images ({shapes}): choose one by its number (series)."
         )
-    return largest
+    return large[0]
 
 
 def _pixels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, indices: bool) -> Any:

@@ -129,6 +129,8 @@ def _moments(
 
 
 def _on_rim(place: npt.NDArray[np.int32], area: FloatArray) -> FloatArray:
-    rim = np.concatenate([place[0], place[-1], place[1:-1, 0], place[1:-1, -1]])
+    # In a plane of one row or column the first is the last one, and counts once.
+    bottom, right = place[1:][-1:], place[1:-1, 1:][:, -1:]
+    rim = np.concatenate([place[0], bottom.ravel(), place[1:-1, 0], right.ravel()])
     on_rim = np.bincount(rim, minlength=len(area) + 1)[1:]
     return np.asarray(on_rim / np.sqrt(area), np.float64)

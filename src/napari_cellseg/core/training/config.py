@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from napari_cellseg.core.components import Params
-from napari_cellseg.core.data.augment import AugmentParams
+from napari_cellseg.core.data.augment_params import AugmentParams
 from napari_cellseg.core.data.targets import TargetParams
 from napari_cellseg.core.inference.preparation import Normalization
 
@@ -52,6 +52,17 @@ class TrainConfig(Params):
         multiple_of=32,
         title="Patch size",
         description="Side of the square training patches.",
+        json_schema_extra={"unit": "px"},
+    )
+    diameter: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        title="Network diameter",
+        description=(
+            "Rescale all images so that their typical object has this diameter; the model does the "
+            "same with images to come. Empty leaves them as they are, or as its parent does."
+        ),
         json_schema_extra={"unit": "px"},
     )
     batch_size: int = Field(8, ge=1, le=512, title="Batch size", description="Patches a step.")
@@ -165,6 +176,23 @@ class TrainConfig(Params):
     )
     seed: int = Field(0, ge=0, title="Seed", description="Of weights, patches and hold-out.")
     normalization: Normalization = Normalization()
+    freeze: Literal["none", "encoder", "all but heads"] = Field(
+        "none",
+        title="Keep fixed",
+        description="What keeps the weights it begins with: nothing, the encoder, all but heads.",
+    )
+    batch_norm: Literal["keep", "adapt"] = Field(
+        "adapt",
+        title="Batch statistics",
+        description="'adapt' normalises by each batch, 'keep' by the parent's means and variances.",
+    )
+    replay: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        title="Replay",
+        description="Share of patches from the parent's own training data, where it brings any.",
+    )
     augment: AugmentParams = AugmentParams()
     targets: TargetParams = TargetParams()
     post: dict[str, Any] = Field(

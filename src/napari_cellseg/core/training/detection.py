@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core._torch import torch
-from napari_cellseg.core.models.detector import Detector, ObjectTargets
+from napari_cellseg.core.data.patches import PatchSampler
+from napari_cellseg.core.models.detector import Detector, ObjectTargets, find_architecture
 from napari_cellseg.core.models.guide import GuideUNet
 from napari_cellseg.core.models.mask_heads import number_boxes
 from napari_cellseg.core.postprocess.params import PostParams
-from napari_cellseg.core.progress import Progress
+from napari_cellseg.core.training.config import TrainConfig
+from napari_cellseg.core.training.freezing import switch_to_training
 from napari_cellseg.core.training.schedules import learning_rate
+from napari_cellseg.core.training.teacher import Teacher
 from napari_cellseg.core.training.trainer import Trainer
 
 functional = torch.nn.functional
@@ -109,6 +111,7 @@ class DetectionTrainer(Trainer):
         """Whether the next step trains the guide; the last step of a run trains all the rest."""
         return (
             self.network.guide is not None
+            and self.config.freeze == "none"
             and self.fraction < GUIDE_SHARE
             and self.step_number + 1 < self.config.steps
         )
@@ -118,18 +121,19 @@ class DetectionTrainer(Trainer):
         fraction = self.fraction
         if self.guiding:
             fraction = fraction / GUIDE_SHARE
-        elif self.network.guide is not None:
+        elif self.network.guide is not None and self.config.freeze == "none":
             fraction = max(0.0, (fraction - GUIDE_SHARE) / (1 - GUIDE_SHARE))
         return learning_rate(self.config, fraction, self.step_number, self.scores)
 
-    def loss(self) -> torch.Tensor:
-        """Return the loss of the next batch."""
-        first = self.step_number * self.config.batch_size
-        patches = [self._sampler.patch(first + k) for k in range(self.config.batch_size)]
+    def loss(self, piece: int = 0) -> torch.Tensor:
+        """Return the loss of a piece of the next batch."""
+        size = self.config.batch_size // self.pieces
+        first = (self.step_number * self.pieces + piece) * size
+        patches = [self._sampler.patch(first + k) for k in range(size)]
         image = torch.from_numpy(np.stack([patch.image for patch in patches])).to(self.device)
         image = image.contiguous(memory_format=torch.channels_last)
         targets = [object_targets(patch.labels).to(self.device) for patch in patches]
-        self.network.train()
+        switch_to_training(self.network, self.config)
         guide = self.network.guide
         # on processors the pooling of boxes has no bfloat16
         reduced = self.config.precision == "bfloat16" and self.device.type != "cpu"
@@ -140,13 +144,14 @@ class DetectionTrainer(Trainer):
             return torch.stack(list(self.network.losses(image, targets).values())).sum()
 
 
-def train_guide(trainer: Trainer) -> Generator[Progress, None, None]:
-    """Take the steps of a run that train the guide; none where there is no guide."""
-    while isinstance(trainer, DetectionTrainer) and trainer.guiding:
-        started = time.perf_counter()
-        value = trainer.step()
-        trainer.seconds += time.perf_counter() - started
-        metrics = {"loss": value, "rate": trainer.learning_rate()}
-        done = trainer.step_number
-        total = max(done, round(GUIDE_SHARE * done / max(trainer.fraction, 1e-9)))
-        yield Progress("Training the guide", done, total, metrics=metrics)
+def make_trainer(
+    config: TrainConfig,
+    sampler: PatchSampler,
+    device: str,
+    weights: Mapping[str, torch.Tensor] | None = None,
+    teacher: Teacher | None = None,
+) -> Trainer:
+    """Return the trainer of an architecture of either kind; arguments as for `Trainer`."""
+    detector = issubclass(find_architecture(config.model), Detector)
+    kind = DetectionTrainer if detector else Trainer
+    return kind(config, sampler, device, weights, teacher)

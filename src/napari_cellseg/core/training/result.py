@@ -24,6 +24,7 @@ def make_card(
     params: Mapping[str, object],
     parent: Card | None = None,
     teacher: Teacher | None = None,
+    scale: float = 1.0,
 ) -> Card:
     """Describe a trained network.
 
@@ -41,6 +42,8 @@ def make_card(
         Card of the model whose weights the run began with: what it was trained on counts too.
     teacher
         What taught it on unlabelled images.
+    scale
+        Network pixels per image pixel, at which `images` are.
     """
     diameters = [image.diameter for image in images if image.diameter > 0]
     low, middle, high = np.percentile(diameters, (5, 50, 95))
@@ -64,6 +67,7 @@ def make_card(
         object_diameter=round(float(middle), 1),
         # What augmentation showed the network reaches further than the images' own sizes.
         diameter_range=(round(reach[0], 1), round(reach[1], 1)),
+        expected_diameter=None if scale == 1 else round(float(middle) / scale, 1),
         post={**(parent.post if parent else {}), **config.post},
         data=_sources(groups, teacher),
         # the parents' folders mean nothing elsewhere; their names and hashes are in the lineage
@@ -108,6 +112,7 @@ def save_result(
     output: Path,
     images: Sequence[LabelledImage],
     parent: Card | None = None,
+    scale: float = 1.0,
 ) -> Card:
     """Write the averaged weights of a checkpoint as a bundle and return its card.
 
@@ -118,6 +123,8 @@ def save_result(
     """
     scores: dict[str, float] = trainer.load(checkpoint)["scores"]
     params = trainer.average.params.model_dump(mode="json")
-    card = make_card(trainer.config, images, output.name, scores, params, parent, trainer.teacher)
+    card = make_card(
+        trainer.config, images, output.name, scores, params, parent, trainer.teacher, scale
+    )
     card = card.replace(maps=trainer.average.params.maps)
     return save_bundle(output, trainer.average, card)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_cellseg.core.errors import OutputError
+from napari_cellseg.core.files import write_text
 
 Row = dict[str, float]
 
@@ -59,19 +61,33 @@ class Run:
     def best(self) -> Row:
         """The row of the best epoch, the first of equals.
 
-        The best has the highest AP50, or with object classes the highest sum of AP50 and F1.
+        The best has the highest AP50, or with object classes the highest sum of AP50 and F1. With
+        few objects many epochs are equal there; then the lowest loss on validation decides.
         """
-        return max(self.history, key=lambda row: row["ap50"] + row.get("class_f1", 0.0))
+        return max(
+            self.history,
+            key=lambda row: (
+                row["ap50"] + row.get("class_f1", 0.0),
+                -row.get("validation_loss", 0.0),
+            ),
+        )
 
     def write_history(self) -> None:
-        """Write ``history.csv``."""
+        """Write ``history.csv``.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
         names = sorted({name for row in self.history for name in row})
         front = [n for n in ("step", "seconds", "rate", "loss") if n in names]
         names = front + [n for n in names if n not in front]
-        with (self.folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.history)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.history)
+        write_text(self.folder / "history.csv", text.getvalue())
 
 
 def make_room(run: Run, output: Path, resume: bool) -> None:

@@ -50,19 +50,19 @@ class Teacher:
         self._network = network.eval().requires_grad_(False)
         self._sampler, self._config = sampler, config
 
-    def loss(self, student: DenseModel, step: int) -> torch.Tensor:
+    def loss(self, student: DenseModel, number: int, size: int) -> torch.Tensor:
         """Return the weighted consistency loss of one batch.
 
         Parameters
         ----------
         student
             In training mode.
-        step
-            Number of the batch.
+        number, size
+            Number of the batch, and how many patches it has.
         """
         device = next(student.parameters()).device
         self._network.to(device)
-        plain, changed = self._sampler.batch(step, self._config.batch_size)
+        plain, changed = self._sampler.batch(number, size)
         with torch.autocast(
             device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"
         ):

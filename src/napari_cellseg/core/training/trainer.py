@@ -5,17 +5,23 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_cellseg.core._torch import gated_import, torch
+from napari_cellseg.core._torch import torch
 from napari_cellseg.core.data.patches import PatchSampler
-from napari_cellseg.core.errors import OutputError, SettingsError, TrainingError
+from napari_cellseg.core.data.sources import LabelledImage
+from napari_cellseg.core.data.targets import make_targets
+from napari_cellseg.core.errors import DeviceError, SettingsError, TrainingError
+from napari_cellseg.core.inference.effort import is_out_of_memory, release_memory
 from napari_cellseg.core.losses import LOSSES, total_loss
 from napari_cellseg.core.models.detector import build_network
+from napari_cellseg.core.models.registry import Maps
+from napari_cellseg.core.training import checkpoint
 from napari_cellseg.core.training.config import TrainConfig
+from napari_cellseg.core.training.freezing import freeze, switch_to_training
+from napari_cellseg.core.training.object_types import object_types
 from napari_cellseg.core.training.optimizers import make_optimizer
 from napari_cellseg.core.training.precision import keep_depthwise_float32
 from napari_cellseg.core.training.schedules import learning_rate
@@ -37,6 +43,13 @@ class Trainer:
         Weights to start from; random ones by default.
     teacher
         Adds a loss on unlabelled images.
+
+    Attributes
+    ----------
+    pieces
+        Into how many pieces a batch is cut that memory does not hold; their gradients add up.
+    notes
+        Sentences about that which the user has not been told yet.
     """
 
     def __init__(
@@ -56,14 +69,17 @@ class Trainer:
         self.average: Any = copy.deepcopy(self.network).eval()
         for parameter in self.average.parameters():
             parameter.requires_grad_(False)
+        freeze(self.network, config)
         if config.precision == "bfloat16":
             keep_depthwise_float32(self.network)
-        self.optimizer = make_optimizer(config, self.network.parameters())
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = make_optimizer(config, learning)
         loss = LOSSES[config.loss]
         self._loss = loss(loss.Params.parse(config.loss_params))
         self.teacher = teacher
         self.losses: list[float] = []  # of the steps since the last validation
         self.scores: list[float] = []  # of all validations, for a rate that depends on them
+        self.pieces, self.notes = 1, list[str]()
         self.step_number = 0
         self.seconds = 0.0  # of training, over all resumed parts
 
@@ -84,40 +100,87 @@ class Trainer:
 
         Raises
         ------
+        DeviceError
+            If memory does not hold even a single patch.
         TrainingError
-            If the loss is not finite; weights are then as they were before the step.
+            If the loss or a gradient is not finite; weights are then as they were before the step.
         """
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.loss()
-        value = loss.item()
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"The loss became {value} at step {self.step_number}. Lower the learning rate; "
-                "the last checkpoint is kept."
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        value = self._gradients()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        if not math.isfinite(norm):
+            raise self._spoilt("A gradient", float(norm))
         self.optimizer.step()
         self.step_number += 1
         self._update_average()
         return value
 
-    def loss(self) -> torch.Tensor:
-        """Return the loss of the next batch."""
-        image, targets = self._sampler.batch(self.step_number, self.config.batch_size)
+    def _gradients(self) -> float:
+        """Compute the gradients of the next batch, in pieces where memory is short."""
+        while True:
+            try:
+                return sum(self._gradients_of(piece) for piece in range(self.pieces))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self.optimizer.zero_grad(set_to_none=True)
+            release_memory(str(self.device))
+            self._halve()
+
+    def _halve(self) -> None:
+        size = self.config.batch_size
+        finer = [n for n in range(self.pieces + 1, size + 1) if size % n == 0]
+        if not finer:
+            raise DeviceError(
+                "The memory is not enough to train even on one patch at a time: choose smaller "
+                "patches or the CPU, or close other programs."
+            )
+        self.pieces = next((n for n in finer if n >= 2 * self.pieces), finer[-1])
+        self.notes.append(
+            f"Out of memory on {self.device}: batches are worked through in {self.pieces} pieces."
+        )
+
+    def _gradients_of(self, piece: int) -> float:
+        """Add the gradients of a piece of the next batch and return its share of the loss."""
+        if piece == 0:
+            self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(piece) / self.pieces
+        value = loss.item()
+        if not math.isfinite(value):
+            raise self._spoilt("The loss", value)
+        torch.autograd.backward(loss)
+        return value
+
+    def _spoilt(self, what: str, value: float) -> TrainingError:
+        return TrainingError(
+            f"{what} became {value} at step {self.step_number}. Lower the learning rate; "
+            "the last checkpoint is kept."
+        )
+
+    def loss(self, piece: int = 0) -> torch.Tensor:
+        """Return the loss of a piece of the next batch."""
+        number, size = self.step_number * self.pieces + piece, self.config.batch_size // self.pieces
+        image, targets = self._sampler.batch(number, size)
         targets = {name: target.to(self.device) for name, target in targets.items()}
-        self.network.train()
+        switch_to_training(self.network, self.config)
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"
         ):
             outputs = self.network.supervised(image.to(self.device))
         loss = total_loss(self._loss, outputs, targets, self.config.auxiliary_weight)
         if self.teacher:
-            loss = loss + self.teacher.loss(self.network, self.step_number)
+            loss = loss + self.teacher.loss(self.network, number, size)
         return loss
+
+    def loss_of(self, logits: Maps, image: LabelledImage) -> float:
+        """Return the loss of a prediction of a whole labelled image, ``(1, K, Y, X)`` each map."""
+        config = self.config
+        types = object_types(config)
+        maps = make_targets(image.labels, config.targets, image.classes, types, image.known)
+        targets = {k: torch.from_numpy(v)[None, None].to(self.device) for k, v in maps.items()}
+        return total_loss(self._loss, [logits], targets).item()
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -140,16 +203,11 @@ class Trainer:
         OutputError
             If the file cannot be written; an older checkpoint is then still whole.
         """
-        optimizer = self.optimizer.state_dict()
+        optimizer, groups = checkpoint.optimizer_state(self.optimizer)
         tensors = {
             **{f"network.{name}": value for name, value in self.network.state_dict().items()},
             **{f"average.{name}": value for name, value in self.average.state_dict().items()},
-            **{
-                f"optimizer.{number}.{name}": value
-                for number, values in optimizer["state"].items()
-                for name, value in values.items()
-                if value is not None  # of SGD without momentum
-            },
+            **{f"optimizer.{name}": value for name, value in optimizer.items()},
             "random": torch.get_rng_state(),
         }
         counters = {
@@ -157,24 +215,11 @@ class Trainer:
             "seconds": self.seconds,
             "losses": self.losses,
             "scores": self.scores,
+            "pieces": self.pieces,
         }
-        metadata = {
-            "config": self.config.model_dump_json(),
-            "counters": json.dumps(counters),
-            "groups": json.dumps(optimizer["param_groups"]),
-            "extra": json.dumps(extra),
-        }
-        partial = path.with_suffix(".partial")
-        contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        try:
-            partial.write_bytes(gated_import("safetensors.torch").save(contiguous, metadata))
-            os.replace(partial, path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(
-                f"The checkpoint '{path}' cannot be written: {error.strerror or error}. "
-                "Free some space, then resume the run."
-            ) from error
+        values = {"counters": counters, "groups": groups, "extra": extra}
+        metadata = {"config": self.config.model_dump_json(), **checkpoint.to_json(values)}
+        checkpoint.write_checkpoint(path, tensors, metadata)
 
     def load(self, path: Path) -> dict[str, Any]:
         """Go on from a checkpoint and return what was saved as ``extra``.
@@ -184,46 +229,24 @@ class Trainer:
         TrainingError
             If there is no checkpoint, it is damaged, or it belongs to other settings.
         """
-        if not path.is_file():
-            raise TrainingError(f"There is no checkpoint '{path}' to resume. Start a new run.")
+        tensors, metadata = checkpoint.read_checkpoint(path)
         try:
-            with gated_import("safetensors").safe_open(path, "pt") as file:
-                metadata = file.metadata()
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            self._check_same(TrainConfig.parse(json.loads(metadata["config"])))
+            saved = TrainConfig.parse(json.loads(metadata["config"]))
+            checkpoint.check_same(saved, self.config)
             self._restore(tensors, metadata)
             extra: dict[str, Any] = json.loads(metadata["extra"])
-        except (gated_import("safetensors").SafetensorError, KeyError, SettingsError) as error:
-            raise TrainingError(
-                f"The checkpoint '{path}' is damaged. Remove it and start a new run."
-            ) from error
+        except (KeyError, SettingsError) as error:
+            raise checkpoint.damaged(path) from error
         return extra
 
     def _restore(self, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-        parts: dict[str, dict[str, torch.Tensor]] = {}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            parts.setdefault(part, {})[rest] = value
+        parts = checkpoint.split_names(tensors)
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in parts.get("optimizer", {}).items():
-            number, _, key = name.partition(".")
-            state.setdefault(int(number), {})[key] = value
         groups = json.loads(metadata["groups"])
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        checkpoint.restore_optimizer(self.optimizer, parts.get("optimizer", {}), groups)
         torch.set_rng_state(tensors["random"])
         counters = json.loads(metadata["counters"])
         self.step_number, self.seconds = int(counters["step"]), float(counters["seconds"])
-        self.losses = [float(loss) for loss in counters.get("losses", [])]
-        self.scores = [float(score) for score in counters.get("scores", [])]
-
-    def _check_same(self, saved: TrainConfig) -> None:
-        budget = {"steps", "minutes", "patience"}
-        old, new = saved.model_dump(exclude=budget), self.config.model_dump(exclude=budget)
-        changed = [name for name in new if new[name] != old[name]]
-        if changed:
-            raise TrainingError(
-                f"The checkpoint was made with another '{changed[0]}' ({old[changed[0]]}). "
-                "Use the same settings, or start a new run."
-            )
+        self.losses, self.scores = counters.get("losses", []), counters.get("scores", [])
+        self.pieces = int(counters.get("pieces", 1))

@@ -91,34 +91,88 @@ def segment(
     ChannelError, DeviceError, OutputError, SettingsError
         As `predict`, `choose_device` and the post-processing say.
     """
+    predicted = yield from run_network(image, recipe, model=model, device=device, region=region)
+    yield Progress("Separating objects")
+    return predicted.separated()
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What the network left of an image; `separated` needs the network no more.
+
+    Attributes
+    ----------
+    image, recipe, prediction
+        As of `Segmentation`.
+    device_reason
+        Why the device was chosen.
+    seconds, started
+        How long it took, and ISO time of the start.
+    """
+
+    image: Image
+    recipe: Recipe
+    prediction: Prediction
+    device_reason: str
+    seconds: float
+    started: str
+
+    def separated(self) -> Segmentation:
+        """Return the objects; may be called in another thread than the network runs in.
+
+        Raises
+        ------
+        SettingsError
+            If the settings need a map that the model does not predict.
+        """
+        clock, image, prediction = time.perf_counter(), self.image, self.prediction
+        objects = postprocess_stack(prediction, self.recipe.post)
+        labels = Labels(
+            objects.labels, prediction.axes, image.pixel_size, image.z_step, f"{image.name} labels"
+        )
+        record = RunRecord.of(
+            image,
+            self.recipe,
+            device=prediction.device,
+            device_reason=self.device_reason,
+            scale=prediction.scale,
+            steps=prediction.steps,
+            objects=objects.count,
+            removed=objects.removed_counts(),
+            seconds=self.seconds + time.perf_counter() - clock,
+            started=self.started,
+        )
+        classes = classify(labels.data, prediction.classes) if prediction.classes else None
+        return Segmentation(labels, prediction, self.recipe, record, objects.removed, classes)
+
+
+def run_network(
+    image: Image,
+    recipe: Recipe,
+    *,
+    model: Model | None = None,
+    device: str = "auto",
+    region: Region | None = None,
+) -> Generator[Progress, None, Predicted]:
+    """Do the part of `segment` that needs the network; parameters and errors are the same."""
     clock, started = time.perf_counter(), now()
     yield Progress("Loading the model")
     model = model or load_bundle(find_model(recipe.model).folder)
-    recipe = _with_weights_of(model.card, recipe)
+    recipe = with_weights_of(model.card, recipe)
     choice = choose_device(device)
     prediction = yield from _predict_at_scale(image, recipe, model, choice.device, region)
-    yield Progress("Separating objects")
-    objects = postprocess_stack(prediction, recipe.post)
-    labels = Labels(
-        objects.labels, prediction.axes, image.pixel_size, image.z_step, f"{image.name} labels"
-    )
-    record = RunRecord.of(
-        image,
-        recipe,
-        device=prediction.device,
-        device_reason=choice.reason if prediction.device == choice.device else "out of memory",
-        scale=prediction.scale,
-        steps=prediction.steps,
-        objects=objects.count,
-        removed=objects.removed_counts(),
-        seconds=time.perf_counter() - clock,
-        started=started,
-    )
-    classes = classify(labels.data, prediction.classes) if prediction.classes else None
-    return Segmentation(labels, prediction, recipe, record, objects.removed, classes)
+    reason = choice.reason if prediction.device == choice.device else "out of memory"
+    return Predicted(image, recipe, prediction, reason, time.perf_counter() - clock, started)
 
 
-def _with_weights_of(card: Card, recipe: Recipe) -> Recipe:
+def with_weights_of(card: Card, recipe: Recipe) -> Recipe:
+    """Return the recipe with the hash of the weights that are installed.
+
+    Raises
+    ------
+    ModelError
+        If it was made with others.
+    """
     if recipe.weights_sha256 not in (None, card.weights_sha256):
         raise ModelError(
             f"The recipe was made with other weights of the model '{recipe.model}' than are "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from napari_cellseg.core.data.patches import PatchSampler
+from napari_cellseg.core.data.rescale import common_scale, rescaled
 from napari_cellseg.core.data.sources import (
-    LabelledImage,
     Pair,
     find_pairs,
     has_split,
@@ -18,17 +17,16 @@ from napari_cellseg.core.data.sources import (
 )
 from napari_cellseg.core.data.unlabelled import UnlabelledSampler, load_unlabelled
 from napari_cellseg.core.errors import DataError, SettingsError
-from napari_cellseg.core.models.detector import Detector, find_architecture
+from napari_cellseg.core.models.detector import find_architecture
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.training.config import TrainConfig
-from napari_cellseg.core.training.detection import DetectionTrainer, train_guide
+from napari_cellseg.core.training.detection import make_trainer
+from napari_cellseg.core.training.epochs import checkpointed, train_epochs, train_guide
 from napari_cellseg.core.training.object_types import object_types, with_object_types
 from napari_cellseg.core.training.result import save_result
-from napari_cellseg.core.training.run import Row, Run, TrainResult, make_room
+from napari_cellseg.core.training.run import Run, TrainResult, make_room
 from napari_cellseg.core.training.teacher import Teacher
-from napari_cellseg.core.training.trainer import Trainer
-from napari_cellseg.core.training.validation import validate
 from napari_cellseg.core.zoo.bundle import Model, load_bundle
 from napari_cellseg.core.zoo.store import find_model
 
@@ -125,6 +123,8 @@ def train(
             model_params=parent.card.params,
             normalization=parent.card.normalization.model_dump(),
         )
+        if parent.card.expected_diameter and not config.diameter:
+            config = config.replace(diameter=parent.card.object_diameter)
     post = PostParams.parse({**(parent.card.post if parent else {}), **config.post})
     teacher_model = _find_teacher(config, unlabelled)
     train_pairs, validation_pairs = split_pairs(folders, config)
@@ -133,6 +133,8 @@ def train(
     make_room(run, output, resume)
     images = yield from load_pairs(train_pairs, config.normalization)
     held_out = yield from load_pairs(_spread(validation_pairs, config), config.normalization)
+    scale = common_scale(images, config.diameter) if config.diameter else 1.0
+    images, held_out = ([rescaled(i, scale) for i in part] for part in (images, held_out))
     architecture = find_architecture(config.model)
     channels = architecture.Params.parse(config.model_params).in_channels
     sampler = PatchSampler(
@@ -153,18 +155,16 @@ def train(
         )
         teacher = Teacher(teacher_model, patches, config)
     weights = parent.network.state_dict() if parent else None
-    make_trainer = DetectionTrainer if issubclass(architecture, Detector) else Trainer
     trainer = make_trainer(config, sampler, choose_device(device).device, weights, teacher)
     if resume:
         run.history = trainer.load(run.checkpoint)["history"]
-    try:
+    with checkpointed(trainer, run):
         yield from train_guide(trainer)
-        yield from _epochs(trainer, run, held_out, channels, post)
-    finally:
-        if trainer.step_number:
-            trainer.save(run.checkpoint, {"history": run.history})
+        yield from train_epochs(trainer, run, held_out, channels, post)
     yield Progress("Saving the model")
-    save_result(trainer, run.best_checkpoint, output, images, parent.card if parent else None)
+    save_result(
+        trainer, run.best_checkpoint, output, images, parent.card if parent else None, scale
+    )
     return TrainResult(output, tuple(run.history), run.best)
 
 
@@ -180,49 +180,3 @@ def _spread(pairs: list[Pair], config: TrainConfig) -> list[Pair]:
         return pairs
     picked = np.linspace(0, len(pairs) - 1, config.validation_images).round().astype(int)
     return [pairs[k] for k in picked]
-
-
-def _epochs(
-    trainer: Trainer,
-    run: Run,
-    held_out: list[LabelledImage],
-    channels: int,
-    post: PostParams,
-) -> Generator[Progress, None, None]:
-    config = trainer.config
-    # A run that was interrupted before a validation goes on with it; and every run takes a step
-    # and is validated, even where a guide's first step has used up the whole time.
-    while trainer.fraction < 1 or trainer.losses or not run.history:
-        while len(trainer.losses) < config.epoch_steps and (
-            trainer.fraction < 1 or not (trainer.losses or run.history)
-        ):
-            started = time.perf_counter()
-            trainer.losses.append(trainer.step())
-            trainer.seconds += time.perf_counter() - started
-            yield _progress(trainer, trainer.losses[-1])
-        scores = yield from validate(trainer.average, held_out, channels, post)
-        row: Row = {
-            "step": trainer.step_number,
-            "seconds": trainer.seconds,
-            "rate": trainer.learning_rate(),
-            "loss": float(np.mean(trainer.losses)),
-            **scores,
-        }
-        run.history.append(row)
-        trainer.scores.append(scores["ap50"])
-        trainer.losses.clear()
-        run.write_history()
-        trainer.save(run.checkpoint, {"history": run.history})
-        if run.best is row:
-            trainer.save(run.best_checkpoint, {"scores": scores})
-        yield _progress(trainer, row["loss"], **scores)
-        if config.patience and len(run.history) - run.history.index(run.best) > config.patience:
-            return
-
-
-def _progress(trainer: Trainer, loss: float, **scores: float) -> Progress:
-    """Express a run bounded by time in expected steps, so that a bar and its ETA are right."""
-    done = trainer.step_number
-    total = max(done, round(done / max(trainer.fraction, 1e-9)))
-    metrics = {"loss": loss, "rate": trainer.learning_rate(), **scores}
-    return Progress("Training", done, total, metrics=metrics)

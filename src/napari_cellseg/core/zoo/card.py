@@ -46,6 +46,9 @@ class Card(Params):
         Percentiles that become 0 and 1, as in training.
     object_diameter, diameter_range
         Diameter in px that the model sees best, and the range that it handles without rescaling.
+    expected_diameter
+        Typical diameter in px of the objects in the images that it is made for, where it is shown
+        them rescaled: what the setting "diameter" starts from. None: it is shown them as they are.
     pixel_size
         Typical pixel size of the training images in µm, or None.
     maps
@@ -64,6 +67,9 @@ class Card(Params):
         Hash of the weights file and how it stores the weights.
     self_test_sha256
         Hash of the file with the self-test, or "" where the bundle has none.
+    replay_sha256
+        Hash of the file with patches of its training data, or "" where there is none; it lies in
+        the bundle or, for the included models, beside the bundles.
     axes
         Axes that the network sees at once; all others (time, depth) are independent slices.
     created, version
@@ -81,6 +87,7 @@ class Card(Params):
     normalization: Normalization = Normalization()
     object_diameter: float = Field(20.0, gt=0)
     diameter_range: tuple[float, float] = (8.0, 80.0)
+    expected_diameter: float | None = Field(None, gt=0, le=10_000)
     pixel_size: float | None = Field(None, gt=0)
     maps: tuple[str, ...] = Field(("foreground", "contour"), min_length=1)
     post: dict[str, Any] = Field(default_factory=dict)
@@ -93,6 +100,7 @@ class Card(Params):
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     weights_dtype: Literal["float16", "float32"] = "float16"
     self_test_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    replay_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     axes: Literal["YX"] = "YX"
     created: str = ""
     lineage: tuple[str, ...] = ()

@@ -19,12 +19,14 @@ CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 SELF_TEST_FILE = "self_test.safetensors"
 THUMBNAIL_FILE = "thumbnail.png"
+REPLAY_FILE = "replay.npz"
 
 LARGEST = {
     CARD_FILE: 2**20,
     WEIGHTS_FILE: 2**31,
     SELF_TEST_FILE: 2**26,
     THUMBNAIL_FILE: 2**22,
+    REPLAY_FILE: 2**23,
 }
 """The files that a bundle may hold, and the most bytes of each. All others are ignored."""
 
@@ -32,7 +34,7 @@ MOST_ENTRIES = 1000
 """Entries that the zip of a bundle may have."""
 
 _FOREIGN = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
-_WEIRD = "Get the model again, from a source that you trust."
+_WEIRD = "Get it again, from a source that you trust."
 
 
 def is_zip(path: Path) -> bool:
@@ -63,7 +65,7 @@ def read_entry(bundle: Path, name: str) -> bytes:
         path = bundle / name
         _check_size(name, path.stat().st_size)
         return path.read_bytes()
-    with _opened(bundle) as archive:
+    with opened_zip(bundle) as archive:
         info = _members(archive, bundle).get(name)
         if info is None:
             raise FileNotFoundError(f"{bundle.name} holds no {name}")
@@ -163,7 +165,14 @@ def _put_in_place(fresh: Path, folder: Path, old: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip for reading.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, also in what is read within the context, or needs a password.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -187,7 +196,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
             f"'{path.name}' holds {len(entries)} files, a model has a handful. {_WEIRD}"
         )
     for info in entries:
-        _check_entry(info, path)
+        check_entry(info, path)
     cards = [
         PurePosixPath(info.filename)
         for info in entries
@@ -217,8 +226,14 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
     return members
 
 
-def _check_entry(info: zipfile.ZipInfo, path: Path) -> None:
-    """Refuse what an honest zip does not have; only files of known names are ever unpacked."""
+def check_entry(info: zipfile.ZipInfo, path: Path) -> None:
+    """Refuse a link, and what leads out of its folder; only known names are ever unpacked.
+
+    Raises
+    ------
+    ModelError
+        If it is one.
+    """
     name = info.orig_filename
     place = PurePosixPath(name)
     if place.is_absolute() or ".." in place.parts or set(name) & set("\\:\0"):

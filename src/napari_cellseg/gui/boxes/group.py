@@ -1,8 +1,8 @@
-"""A titled frame around widgets."""
+"""A titled frame around widgets, and a button that shares a row with others."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGroupBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 
 def group(title: str, *widgets: QWidget) -> QGroupBox:
@@ -13,3 +13,12 @@ def group(title: str, *widgets: QWidget) -> QGroupBox:
     for widget in widgets:
         rows.addWidget(widget)
     return box
+
+
+def wide_button(title: str, tip: str) -> QPushButton:
+    """Return a button that takes the width it is given, however long its title."""
+    button = QPushButton(title)
+    button.setToolTip(tip)
+    button.setAccessibleName(title)
+    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return button

@@ -43,6 +43,8 @@ class Binding:
     ----------
     run
         The run that the labels come from; None if they come from elsewhere.
+    origin
+        The image layer that was run on, its axes, and axis, start and stop of the part; or ().
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Binding:
         self.layer = layer
         self.axes = axes
         self.run: Run | None = None
+        self.origin: tuple[Any, ...] = ()
         _make_editable(layer)
         self._shown = layer.data
         self._busy = False

@@ -19,11 +19,18 @@ from napari_cellseg.gui.overlays import labels_of_reviewed
 
 
 class Desk:
-    """Knows the binding of each labels layer; ``bound(Binding)`` tells of a new one."""
+    """Knows the binding of each labels layer; ``bound(Binding)`` tells of a new one.
+
+    From tab to tab: ``settings_found(Binding, PostParams)`` for the sliders,
+    ``model_chosen(str)`` with the folder of a model to segment with from now on, and
+    ``run_requested()`` to segment again.
+    """
 
     bound = Signal(object)
     released = Signal(object)
     settings_found = Signal(object, object)
+    model_chosen = Signal(str)
+    run_requested = Signal()
 
     def __init__(self, layers: LayerList) -> None:
         self._layers = ref(layers)  # a desk must not keep its viewer in memory

@@ -10,6 +10,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Vectors
 
 from napari_cellseg.gui import layers
+from napari_cellseg.gui.camera import outline
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.session.corrections.delta import Box, Index
 
@@ -27,14 +28,7 @@ class ReviewMarks:
 
     def frame(self, binding: Binding, index: Index, box: Box) -> None:
         """Show the frame around a box of a plane, in place of the last one."""
-        top, bottom = box[0].start - 0.5 - _MARGIN, box[0].stop - 0.5 + _MARGIN
-        left, right = box[1].start - 0.5 - _MARGIN, box[1].stop - 0.5 + _MARGIN
-        axes = binding.axes
-        line = np.zeros((5, len(axes)))
-        for axis, k in zip((a for a in "TZ" if a in axes), index, strict=True):
-            line[:, axes.index(axis)] = k
-        line[:, axes.index("Y")] = [top, top, bottom, bottom, top]
-        line[:, axes.index("X")] = [left, right, right, left, left]
+        line = outline(binding.axes, index, box, _MARGIN)
         self._frame = layers.show_line(self._viewer, binding.layer, self._frame, line, "In review")
 
     def no_frame(self) -> None:

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_cellseg.core.editing.edit import Edit
 from napari_cellseg.core.errors import CellsegError, EditError
 from napari_cellseg.core.inference.prediction import Prediction
+from napari_cellseg.gui import camera
 from napari_cellseg.gui.conversion import METADATA_KEY
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import bare, desk_of
@@ -22,7 +23,6 @@ from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.corrections.states import ObjectState
 
 Pixel = tuple[int, int]
-_LEAST_SHOWN = 20  # px: smaller objects are shown as if they were so large
 
 
 class Workbench(QObject):
@@ -104,26 +104,7 @@ class Workbench(QObject):
     def go_to(self, index: Index, box: tuple[slice, slice], margin: float = 5.0) -> None:
         """Show a box of a plane in the middle of the canvas, with `margin` times its size."""
         binding = self._required()
-        layer, axes = binding.layer, binding.axes
-        position = np.zeros(layer.ndim)
-        for axis, k in zip((a for a in "TZ" if a in axes), index, strict=True):
-            position[axes.index(axis)] = k
-        y, x = axes.index("Y"), axes.index("X")
-        position[y] = (box[0].start + box[0].stop - 1) / 2
-        position[x] = (box[1].start + box[1].stop - 1) / 2
-        world = np.asarray(layer.data_to_world(position))
-        first = self.viewer.dims.ndim - layer.ndim
-        for axis in (a for a in "TZ" if a in axes):
-            k = axes.index(axis)
-            self.viewer.dims.set_point(first + k, float(world[k]))
-        size = max(
-            (box[0].stop - box[0].start) * abs(float(layer.scale[y])),
-            (box[1].stop - box[1].start) * abs(float(layer.scale[x])),
-            _LEAST_SHOWN * abs(float(layer.scale[y])),
-        )
-        camera = self.viewer.scene.camera
-        camera.center = (*camera.center[:-2], float(world[y]), float(world[x]))
-        camera.zoom = min(self.viewer.canvas.size) / (size * margin)
+        camera.go_to(self.viewer, binding.layer, binding.axes, index, box, margin)
 
     # What was predicted
 

@@ -14,9 +14,11 @@ from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.recipe import Recipe
 from napari_cellseg.gui import conversion, layers
 from napari_cellseg.gui.boxes.segment_view import SegmentView
+from napari_cellseg.gui.correct.desk import desk_of
 from napari_cellseg.gui.job_runner import JobRunner
-from napari_cellseg.gui.panel_registry import PANELS, Panel
+from napari_cellseg.gui.panel_registry import PANELS, Panel, come_forward
 from napari_cellseg.gui.preferences import read_preferences
+from napari_cellseg.gui.saved.taken_up import TakenUp
 from napari_cellseg.gui.segment.choices import command_text, why_not
 from napari_cellseg.gui.segment.highlight import RemovedObjects
 from napari_cellseg.gui.segment.live import LiveUpdater
@@ -53,6 +55,7 @@ class SegmentPanel(Panel):
         self._preferences = read_preferences()
         self._request: Request | None = None
         self.session = Session()
+        self.desk = desk_of(napari_viewer)
         self.runner = JobRunner(self)
         self.result = ResultLayer(napari_viewer, self)
         self.network = NetworkRuns(napari_viewer, self.runner, self)
@@ -60,6 +63,7 @@ class SegmentPanel(Panel):
         self.removed = RemovedObjects(napari_viewer, self.session, self.result, self)
         self.line = DiameterLine(napari_viewer, self)
         self.warm_up = WarmUp(self.runner, self)
+        self.taken_up = TakenUp(napari_viewer, self.runner, self)
         self.view = SegmentView(napari_viewer)
         self.setWidget(self.view)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -73,6 +77,8 @@ class SegmentPanel(Panel):
         view.empty.sample_requested.connect(self._open_sample)
         view.image.changed.connect(self._on_image)
         view.model.changed.connect(self._on_model)
+        self.desk.model_chosen.connect(self._on_model_chosen)
+        self.desk.run_requested.connect(self._on_run_requested)
         view.model.failed.connect(self.show_failure)
         view.model.diameter.measure_requested.connect(self._on_measure)
         self.line.measured.connect(view.model.diameter.set_pixels)
@@ -97,6 +103,8 @@ class SegmentPanel(Panel):
         self.live.updated.connect(self._show_result)
         self.live.failed.connect(self.show_failure)
         self.removed.restored.connect(self.live.refresh)
+        self.taken_up.ready.connect(self._on_taken_up)
+        self.taken_up.failed.connect(self.show_failure)
         self.result.lost.connect(self._on_result_lost)
         self.result.went_back.connect(self._on_went_back)
         self.result.fitted.connect(self._on_fitted)
@@ -151,6 +159,15 @@ class SegmentPanel(Panel):
                 self.session.choose_model(start)
         self.view.live.show_params(self.session.recipe.post, self.session.start.post)
         self._take_preparation()
+
+    def _on_model_chosen(self, folder: str) -> None:
+        """Use a model that another tab offers; it may have come a moment ago."""
+        self.view.model.refresh_models()
+        self.view.model.choose(folder)
+
+    def _on_run_requested(self) -> None:
+        come_forward(self)
+        self.run()
 
     def _take_preparation(self) -> None:
         preparation = self.session.recipe.preparation.replace(
@@ -280,6 +297,14 @@ class SegmentPanel(Panel):
         self.session.change_recipe(post=run.recipe.post)
         self.view.live.show_params(run.recipe.post, self.session.start.post)
         self._show_result(run)
+
+    def _on_taken_up(self, layer: Any, run: Run, origin: tuple[Any, ...]) -> None:
+        """Show the run of work that was saved, as if it had just been made."""
+        self.removed.hide()
+        self.view.model.choose(run.recipe.model)
+        self.view.model.diameter.set_pixels(run.recipe.preparation.diameter)
+        self.result.adopt(layer, run, origin)
+        self._on_went_back(run)
 
     def _on_fitted(self, post: PostParams) -> None:
         self.session.change_recipe(post=post)

@@ -56,9 +56,19 @@ class ResultLayer(QObject):
         self.layer = layers.add_result(
             self._viewer, source, axes, request.part.box, run.labels.copy(), metadata
         )
-        self._origin = _origin(request)
+        self._bind(run, _origin(request))
+
+    def adopt(self, layer: LabelsLayer, run: Run, origin: tuple[Any, ...]) -> None:
+        """Take up a layer that shows `run` already; `origin` as of `Binding`."""
+        self._forget()
+        self.layer, self.axes = layer, ""  # as the layer tells
+        self._bind(run, origin)
+
+    def _bind(self, run: Run, origin: tuple[Any, ...]) -> None:
+        self._origin = origin
         self.binding = self._desk.bind(self.layer, self.axes)
-        self.binding.run = run
+        self.axes = self.binding.axes
+        self.binding.run, self.binding.origin = run, origin
         self.binding.document.stepped.connect(self._on_stepped)
         self._show_classes(run)
 

@@ -104,6 +104,11 @@ class History:
         """Name of the step that `redo` would give, empty if there is none."""
         return self._undone[-1].name if self._undone else ""
 
+    @property
+    def done(self) -> tuple[Step, ...]:
+        """The steps that `undo` can take back, the oldest first."""
+        return tuple(self._done)
+
     def __len__(self) -> int:
         return len(self._done)
 

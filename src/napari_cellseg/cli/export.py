@@ -1,0 +1,112 @@
+"""The command ``export``: labels from one format to another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_cellseg.cli.choices import split_setting
+from napari_cellseg.cli.console import complain, follow, say
+from napari_cellseg.core.errors import OutputError
+
+if TYPE_CHECKING:
+    from napari_cellseg.core.arrays import Image
+    from napari_cellseg.core.components import Params
+    from napari_cellseg.core.export.registry import Imported
+
+_MEASURED = ("measurements-csv", "measurements-parquet")  # formats that hold nothing else
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's options."""
+    parser.add_argument(
+        "labels",
+        type=Path,
+        metavar="LABELS",
+        help="label image, or a file of one of the formats that can be read back",
+    )
+    parser.add_argument(
+        "--to",
+        metavar="FORMAT",
+        help="label-tiff, ome-zarr, overlay, imagej-roi, geojson, coco, kaggle, outlines-text, "
+        "measurements-csv or measurements-parquet (default: what the ending of FILE says)",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="file to write"
+    )
+    parser.add_argument(
+        "--image",
+        type=Path,
+        metavar="IMAGE",
+        help="the segmented image: background of the overlay, brightness to measure, and the size "
+        "of labels from files that do not tell it",
+    )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="CSV",
+        help="what is known about the objects: a column 'label', and for instance 'class', 'score'",
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="measure the objects and export that with them"
+    )
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a setting of the format, such as dtype=uint32; may be repeated",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read the labels, write them, and say how many objects there are."""
+    from napari_cellseg.core.export.registry import EXPORTERS, exporter_for, importer_of
+    from napari_cellseg.core.files import make_folder
+    from napari_cellseg.core.reading import read_image
+
+    output: Path = arguments.output
+    kind = EXPORTERS[arguments.to or exporter_for(output)]
+    exporter = kind(_params(kind.Params, arguments.settings))
+    if output.exists() and not arguments.overwrite:
+        raise OutputError(f"'{output}' exists already: choose another file, or add --overwrite.")
+    image = read_image(arguments.image) if arguments.image is not None else None
+    importer = importer_of(arguments.labels)
+    found = importer.read(arguments.labels, image)
+    if found.overlap:
+        complain(
+            f"{found.overlap} pixels belong to more than one object in '{arguments.labels}'; the "
+            "smallest got each."
+        )
+    measure = arguments.measure or kind in [EXPORTERS[name] for name in _MEASURED]
+    table = _table(arguments.table, found, image, measure=measure)
+    make_folder(output.parent)
+    exporter.write(found.labels, output, image, table)
+    say(f"{found.labels.n_objects} objects, {output}")
+    return 0
+
+
+def _params(params: type[Params], settings: list[str]) -> Params:
+    """Return the settings of a format; pydantic turns the texts into numbers."""
+    return params.parse(dict(split_setting(text) for text in settings))
+
+
+def _table(
+    path: Path | None, found: Imported, image: Image | None, *, measure: bool
+) -> dict[str, Any] | None:
+    """Return what is known about the objects: told, else found with them, and measured."""
+    from napari_cellseg.core.export.measurements import read_table
+
+    told: dict[str, Any] = dict(found.table) if path is None else read_table(path)
+    if not measure or (path is not None and "area_px" in told):
+        return told or None
+    from napari_cellseg.core.measure.measure import measure as measured_objects
+
+    measured: dict[str, Any] = dict(follow(measured_objects(found.labels, image)).columns)
+    if "class" in told:
+        names = dict(zip(told["label"].tolist(), told["class"].tolist(), strict=True))
+        measured["class"] = [names.get(label, "") for label in measured["label"].tolist()]
+    return measured

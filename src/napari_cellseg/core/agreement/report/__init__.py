@@ -1,0 +1,1 @@
+"""The report of an agreement: pictures, curve and page."""

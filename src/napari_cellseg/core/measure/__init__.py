@@ -1,0 +1,1 @@
+"""Numbers about objects: one module a kind of measure, and the table that holds them."""

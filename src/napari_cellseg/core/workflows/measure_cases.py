@@ -1,0 +1,123 @@
+"""Which label files are to be measured, in which images, and what they are counted to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_cellseg.core.agreement.pairs import ENDINGS
+from napari_cellseg.core.errors import DataError
+from napari_cellseg.core.reading import SUFFIXES, stem
+
+
+@dataclass(frozen=True)
+class MeasureCase:
+    """Labels to measure.
+
+    Attributes
+    ----------
+    name, group
+        Of the image, in the table.
+    labels, image
+        The files; without an image only shapes and neighbours are measured.
+    """
+
+    name: str
+    group: str
+    labels: Path
+    image: Path | None = None
+
+
+def find_measure_cases(
+    labels: Sequence[Path], images: Sequence[Path] = (), groups: Mapping[str, str] | None = None
+) -> list[MeasureCase]:
+    """Put together labels and images by name.
+
+    Parameters
+    ----------
+    labels
+        Label files, and folders of them. In a folder that also holds the images, those called
+        ``NAME_labels.tif`` or the like are taken.
+    images
+        Image files and folders; one belongs to the labels of the same name, where ``_labels``,
+        ``_masks`` and the like behind it do not count. A single image belongs to a single label
+        file whatever their names.
+    groups
+        Group by the name of the image; default: the folder of the labels, or the one above if
+        that is called ``labels``.
+
+    Raises
+    ------
+    DataError
+        If a path does not exist, a folder holds no labels, or labels have no image.
+    """
+    files = [file for path in labels for file in _label_files(path)]
+    pictures = [file for path in images for file in _files(path)]
+    if len(files) == len(pictures) == 1:
+        found = {_name(files[0]): pictures[0]}
+    else:
+        found = {stem(path): path for path in pictures if stem(path) == _name(path)}
+    cases = []
+    for file in files:
+        name = _name(file)
+        if images and name not in found:
+            raise DataError(
+                f"There is no image for '{file}': give one called '{name}', or no images at all."
+            )
+        group = (groups or {}).get(name, _group(file))
+        cases.append(MeasureCase(name, group, file, found.get(name)))
+    return cases
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Read a JSON file of names of images with their groups.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"'{path}' cannot be read ({error}): write the groups as JSON, such as "
+            '{"image_1": "control"}.'
+        ) from error
+    if not isinstance(found, dict):
+        raise DataError(f'\'{path}\' holds no groups: write {{"image_1": "control"}} or the like.')
+    return {str(name): str(group) for name, group in found.items()}
+
+
+def _label_files(path: Path) -> list[Path]:
+    files = _files(path)
+    if not path.is_dir():
+        return files
+    marked = [file for file in files if stem(file) != _name(file)]
+    return marked or files
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise DataError(f"There is no file or folder '{path}': check the path.")
+    if not path.is_dir():
+        return [path]
+    inside = [one for one in path.iterdir() if one.suffix.lower() in SUFFIXES and one.is_file()]
+    files = sorted(one for one in inside if not one.name.startswith("."))
+    if not files:
+        raise DataError(f"The folder '{path}' holds no label image: choose another one.")
+    return files
+
+
+def _name(path: Path) -> str:
+    """Return the name of the image that labels belong to."""
+    name = stem(path)
+    ending = next((one for one in ENDINGS if name.endswith(one) and name != one), "")
+    return name.removesuffix(ending)
+
+
+def _group(path: Path) -> str:
+    folder = path.resolve().parent
+    return (folder.parent if folder.name == "labels" else folder).name

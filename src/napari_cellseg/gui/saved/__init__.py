@@ -1,0 +1,1 @@
+"""Work that is saved in one file and opened again."""

@@ -1,0 +1,306 @@
+"""Fine-tuning: learns, repeats, resumes, is judged, and leaves its parent as it was."""
+
+import errno
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+
+pytest.importorskip("torch")
+
+from napari_cellseg.core._torch import torch
+from napari_cellseg.core.arrays import Image
+from napari_cellseg.core.errors import ModelError, OutputError, TrainingError
+from napari_cellseg.core.finetuning.events import Preview
+from napari_cellseg.core.finetuning.gate import GateReport
+from napari_cellseg.core.finetuning.job import Job
+from napari_cellseg.core.finetuning.replay import load_replay
+from napari_cellseg.core.finetuning.requests import Requests
+from napari_cellseg.core.finetuning.settings import FineTuneSettings
+from napari_cellseg.core.finetuning.source import Source
+from napari_cellseg.core.models.detector import DETECTORS, build_network
+from napari_cellseg.core.models.registry import MODELS
+from napari_cellseg.core.progress import finish
+from napari_cellseg.core.training.trainer import Trainer
+from napari_cellseg.core.workflows.finetune import finetune, install_child
+from napari_cellseg.core.zoo.bundle import load_bundle, save_bundle
+from napari_cellseg.core.zoo.card import Card
+from napari_cellseg.core.zoo.store import find_model
+
+TINY = FineTuneSettings(
+    minutes=None, steps=4, epoch_steps=2, batch_size=2, patch_size=64, precision="float32",
+    learning_rate=0.01, fit_post=False,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_CELLSEG_HOME", str(tmp_path / "home"))
+
+
+def disks(number=0, shape=(64, 96), known=None):
+    labels = np.zeros(shape, np.int32)
+    yy, xx = np.mgrid[: shape[0], : shape[1]]
+    centres = [(y, x) for x in range(12, shape[1] - 8, 20) for y in range(12, shape[0] - 8, 20)]
+    for n, (y, x) in enumerate(centres, 1):
+        labels[(yy - y) ** 2 + (xx - x) ** 2 < 50] = n
+    noise = np.random.default_rng(number).integers(0, 40, shape)
+    pixels = ((labels > 0) * 180 + noise).astype(np.uint8)
+    return Source(f"disks {number}", Image(pixels, "YX"), labels, known)
+
+
+def parent(tmp_path, kind="oktay-attention-unet", width=0.05):
+    """A model with random weights; an empty self-made one knows nothing."""
+    torch.manual_seed(0)
+    network = build_network(kind, {"width": width})
+    params = network.params.model_dump(mode="json")
+    card = Card(
+        name="old", architecture=kind, params=params, maps=network.params.maps,
+        object_diameter=8.0, recipe={"loss": "bce-dice"}, lineage=("older 123",),
+    )  # fmt: skip
+    folder = tmp_path / "old"
+    save_bundle(folder, network, card)
+    return find_model(folder)
+
+
+def prepared(tmp_path, name="job", settings=TINY, sources=None, entry=None):
+    entry = entry or parent(tmp_path)
+    sources = sources or [disks(0), disks(1)]
+    return Job.create(tmp_path / name, "new", entry, settings, sources)
+
+
+def weights(folder):
+    return load_bundle(folder).network.state_dict()
+
+
+def same(one, two):
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_run_leaves_a_child_and_its_judgement(tmp_path):
+    entry = parent(tmp_path)
+    before = {p.name: p.read_bytes() for p in entry.folder.iterdir()}
+    job = prepared(tmp_path, entry=entry, settings=TINY.replace(fit_post=True))
+    stages = []
+    run = finetune(job, device="cpu")
+    while True:
+        try:
+            step = next(run)
+        except StopIteration as stop:
+            result = stop.value
+            break
+        stages += [step.stage] if step.stage not in stages else []
+        if "ap50" in step.metrics:
+            assert {"loss", "rate", "validation_loss", "map", "pq"} <= set(step.metrics)
+    order = ["Reading training data", "Training", "Validating", "Saving", "Fitting", "Comparing"]
+    assert stages == order
+    assert result.folder == job.child_folder
+    assert GateReport.load(job.gate_file).verdict == result.verdict
+    assert result.comparisons["new"].objects == 12
+    assert len(result.history) == 2
+    card = load_bundle(result.folder).card
+    assert card.name == "new"
+    assert card.lineage == ("older 123", f"old {entry.card.weights_sha256[:12]}")
+    assert card.channels == entry.card.channels
+    told = card.recipe["finetuning"]
+    assert {one["sha256"] for one in told["sources"]} == set(job.splits)
+    assert FineTuneSettings.parse(told["settings"]) == job.settings
+    assert "held-out corrections" in card.scores
+    assert card.self_test_sha256
+    replay = load_replay(result.folder)
+    assert {one.part for one in replay.patches} == {"train", "held-out"}
+    assert not same(weights(entry.folder), weights(result.folder))
+    assert {p.name: p.read_bytes() for p in entry.folder.iterdir()} == before
+
+
+def test_the_next_round_replays_and_is_judged_by_what_was_learnt(tmp_path):
+    finish(finetune(prepared(tmp_path), device="cpu"))
+    child = find_model(tmp_path / "job" / "child")
+    again = prepared(tmp_path, "again", sources=[disks(2), disks(0)], entry=child)
+    result = finish(finetune(again, device="cpu"))
+    assert result.comparisons["replay"].objects > 0
+    noted = load_bundle(result.folder).card.recipe["finetuning"]["sources"]
+    assert len(noted) == 3
+
+
+def test_the_same_seed_gives_the_same_weights_and_a_resumed_run_too(tmp_path):
+    """Cut off within an epoch, twice."""
+    jobs = [prepared(tmp_path, f"job{k}", entry=parent(tmp_path)) for k in range(3)]
+    finish(finetune(jobs[0], device="cpu"))
+    finish(finetune(jobs[1], device="cpu"))
+    for cut in (1, 3):
+        run = finetune(jobs[2], device="cpu", resume=True)
+        for step in run:
+            if step.stage == "Training" and step.done == cut:
+                break
+        run.close()
+        assert not jobs[2].child_folder.exists()
+    with pytest.raises(OutputError, match="begun already"):
+        next(finetune(jobs[2], device="cpu"))
+    finish(finetune(jobs[2], device="cpu", resume=True))
+    assert same(weights(jobs[0].child_folder), weights(jobs[1].child_folder))
+    assert same(weights(jobs[0].child_folder), weights(jobs[2].child_folder))
+    with pytest.raises(OutputError, match="finished already"):
+        next(finetune(jobs[0], device="cpu", resume=True))
+
+
+def test_nothing_is_learnt_from_what_is_not_known(tmp_path):
+    """Whatever the labels say there."""
+    known = np.zeros((64, 96), bool)
+    known[:, :44] = True
+    found = []
+    for lie in (0, 1):
+        source = disks(0, known=known)
+        source.labels[(source.labels == 0) & ~known] = 77 * lie
+        job = prepared(tmp_path, f"job{lie}", sources=[source, disks(1)], entry=parent(tmp_path))
+        found.append(job)
+    train = [[s for s, split in job.splits.items() if split == "train"] for job in found]
+    assert train[0] == train[1]
+    for job in found:
+        finish(finetune(job, device="cpu"))
+    assert same(weights(found[0].child_folder), weights(found[1].child_folder))
+
+
+def test_previews_are_bundles_of_the_weights_of_now(tmp_path):
+    requests = Requests()
+    requests.ask_preview()
+    seen = []
+    for step in (run := finetune(prepared(tmp_path), device="cpu", requests=requests)):
+        if isinstance(step, Preview):
+            seen.append((step.done, load_bundle(step.folder).card.name))
+            if len(seen) == 2:
+                break
+        elif step.done == 3:
+            requests.ask_preview()
+    run.close()
+    assert seen[0] == (1, "new")
+    assert seen[1][0] in (3, 4)
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    job = prepared(tmp_path)
+    loss = Trainer.loss
+
+    def spoilt(self, piece=0):
+        return loss(self, piece) * (float("nan") if self.step_number == 3 else 1)
+
+    monkeypatch.setattr(Trainer, "loss", spoilt)
+    with pytest.raises(TrainingError, match="loss became nan at step 3"):
+        finish(finetune(job, device="cpu"))
+    monkeypatch.setattr(Trainer, "loss", loss)
+    run = finetune(job, device="cpu", resume=True)
+    done = [step.done for step in run if step.stage == "Training"]
+    assert done[0] == 3  # the checkpoint is that of the validation after step 2
+
+
+def test_a_full_disk_is_told_and_the_run_can_go_on(tmp_path, monkeypatch):
+    job = prepared(tmp_path)
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith("best.safetensors"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        finish(finetune(job, device="cpu"))
+    monkeypatch.setattr(os, "replace", replace)
+    finish(finetune(job, device="cpu", resume=True))
+    assert job.gate_file.exists()
+
+
+def test_a_changed_parent_is_refused(tmp_path):
+    entry = parent(tmp_path)
+    job = prepared(tmp_path, entry=entry)
+    other = load_bundle(entry.folder)
+    with torch.no_grad():
+        next(other.network.parameters()).add_(1)
+    save_bundle(entry.folder, other.network, entry.card)
+    with pytest.raises(ModelError):
+        next(finetune(job, device="cpu"))
+
+
+def test_one_object_is_trained_on_and_judged_by_nothing(tmp_path):
+    labels = np.zeros((40, 40), np.int32)
+    labels[10:20, 10:20] = 1
+    known = np.zeros((40, 40), bool)
+    known[8:22, 8:22] = True
+    one = Source("one", disks(0, (40, 40)).image, labels, known)
+    job = prepared(tmp_path, sources=[one])
+    result = finish(finetune(job, device="cpu"))
+    assert not result.verdict.accepted
+    assert "no object" in result.verdict.reason
+
+
+def test_a_child_is_installed_under_a_free_name(tmp_path):
+    job = prepared(tmp_path)
+    with pytest.raises(ModelError, match="no model yet"):
+        install_child(job)
+    finish(finetune(job, device="cpu"))
+    first, second = install_child(job), install_child(job)
+    assert (first.name, second.name) == ("new", "new-2")
+    assert same(weights(first.folder), weights(job.child_folder))
+    assert find_model("new-2").card.weights_sha256 == first.card.weights_sha256
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "mask-rcnn",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in [*MODELS.names(), *DETECTORS.names()]
+            if kind not in ("mask-rcnn", "oktay-attention-unet")
+        ),
+    ],
+)
+def test_every_architecture_can_be_fine_tuned(kind, tmp_path):
+    width = "small" if kind == "mask-rcnn-msfl-csam" else 0.1
+    entry = parent(tmp_path, kind, width)
+    known = np.ones((64, 96), bool)
+    known[:, 60:] = False
+    settings = TINY.replace(steps=2, freeze="all but heads", fit_post=False)
+    job = prepared(
+        tmp_path, settings=settings, sources=[disks(0, known=known), disks(1)], entry=entry
+    )
+    result = finish(finetune(job, device="cpu"))
+    assert result.comparisons["new"].objects
+    assert load_bundle(result.folder).card.architecture == kind
+
+
+def test_folders_from_python(tmp_path):
+    """The public call: images, labels and known areas in a folder; a model and its job come out."""
+    from napari_cellseg import api
+
+    parent(tmp_path)
+    for kind in ("images", "labels", "known"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for number in range(2):
+        source = disks(number)
+        known = np.ones(source.labels.shape, np.uint8)
+        known[:, :20] = 0
+        for kind, array in (
+            ("images", source.image.data),
+            ("labels", source.labels.astype(np.uint16)),
+            ("known", known),
+        ):
+            tifffile.imwrite(tmp_path / "data" / kind / f"{number}.tif", array)
+    steps = []
+    old, new = tmp_path / "old", tmp_path / "new"
+    few = {"steps": 2, "minutes": None, "fit_post": False, "patch_size": 64}
+    told = {"device": "cpu", "progress": steps.append}
+    result = api.fine_tune(tmp_path / "data", new, old, **told, **few)
+    assert result.folder == tmp_path / "new"
+    assert load_bundle(tmp_path / "new").card.lineage[-1].startswith("old ")
+    assert result.comparisons["new"].images == 1
+    assert {"Reading training data", "Training", "Comparing"} <= {step.stage for step in steps}
+    job = Job.load(tmp_path / "new.job")
+    assert [source.area for source in job.sources()] == [64 * 76] * 2
+    with pytest.raises(OutputError, match="exists already"):
+        api.fine_tune(tmp_path / "data", tmp_path / "new", tmp_path / "old")
+    shutil.rmtree(tmp_path / "new")
+    with pytest.raises(OutputError, match="begun"):
+        api.fine_tune(tmp_path / "data", tmp_path / "new", tmp_path / "old")

@@ -1,7 +1,7 @@
 """Measure what fine-tuning gains: the included nuclei model, taught whole cells in phase contrast.
 
     python scripts/finetune_evidence.py DATA -o FOLDER [--cases 1 2 5 10 quarter ten]
-        [--parent nuclei] [--minutes 1.2] [--peer PYTHON]
+        [--parent nuclei] [--minutes 1.2] [--replay 0.25] [--peer PYTHON]
 
 DATA holds ``cells_t98g_phase``, ``nuclei_dsb2018`` and ``nuclei_bbbc039``. Every case is fine-tuned
 as the dock does it, with the preset "quick" unless told otherwise:
@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=["1", "2", "5", "10", "quarter", "ten"])
     parser.add_argument("--parent", default="nuclei")
     parser.add_argument("--minutes", type=float, default=FineTuneSettings.quick().minutes)
+    parser.add_argument("--replay", type=float, default=FineTuneSettings.quick().replay)
     parser.add_argument("--peer", metavar="PYTHON", help="of an environment with cellpose 3")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -124,10 +125,11 @@ def main() -> None:
     before = score(entry, arguments.data, CELLS)
     kept = score(entry, arguments.data, NUCLEI)
     for case in arguments.cases:
-        name = f"{arguments.parent}-{case}-{arguments.minutes:g}"
+        name = f"{arguments.parent}-{case}-{arguments.minutes:g}-{arguments.replay:g}"
         settings = FineTuneSettings.quick().replace(minutes=arguments.minutes)
         if arguments.minutes > 5:
             settings = FineTuneSettings.thorough().replace(minutes=arguments.minutes)
+        settings = settings.replace(replay=arguments.replay)
         job = Job.create(arguments.output / name, name, entry, settings, sources_of(case, train))
         started, used = time.perf_counter(), time.process_time()
         result = finish(finetune(job, device="cpu"))
@@ -139,6 +141,7 @@ def main() -> None:
         row = {
             "case": case,
             "minutes": arguments.minutes,
+            "replay": arguments.replay,
             "steps": int(result.history[-1]["step"]),
             "seconds": round(seconds),
             "cpu_seconds": round(used),

@@ -107,6 +107,16 @@ GRID: dict[str, tuple[float, ...]] = {
     "opening": (0, 1, 2, 3),
     "min_area": (16, 20, 24),
 }
+LARGE: dict[str, tuple[float, ...]] = {
+    **GRID,
+    "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "contour_gap": (0, 2, 4, 6, 8, 10),
+    "opening": (0, 2, 4, 6, 8),
+    "min_seed_area": (16, 50, 100, 200, 400),
+    "min_area": (24, 100, 200, 400, 600, 800),
+}
+"""The same for objects that the network is shown shrunk: settings are in pixels of the image."""
+
 ROUNDS = 2
 SHARES = {"attention-unet": 2}  # of the images trained on, every so many takes part in the fit
 SHARE = 4
@@ -136,7 +146,9 @@ def fit_post(model: Model, pairs: Sequence[Pair]) -> dict[str, float]:
         means = [sums[group] / count for group, count in groups.items()]
         return float(np.average(means, weights=np.sqrt(list(groups.values()))))
 
-    grid = CANDIDATES if "instances" in model.card.maps else GRID
+    grid = LARGE if model.card.expected_diameter else GRID
+    if "instances" in model.card.maps:
+        grid = CANDIDATES
     best = {name: PostParams().model_dump()[name] for name in grid}
     print(f"default settings: {quality(best):.4f}")
     for _ in range(ROUNDS):

@@ -106,7 +106,7 @@ def _editing(side: int, _folder: Path) -> dict[str, Callable[[], Any]]:
 
 
 def _measuring(side: int, _folder: Path) -> dict[str, Callable[[], Any]]:
-    """Measure shape, neighbours and one channel; the slow set is what regionprops_table has too."""
+    """Measure shape, neighbours and one channel."""
     cells = packed_cells(side)
     labels, image = Labels(cells, "YX", (0.5, 0.5)), Image(packed_picture(cells), "YX")
 

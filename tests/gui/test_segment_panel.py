@@ -640,3 +640,15 @@ def test_napari_images_layers_choose_the_active_one(tab):
     assert tab.panel.view.image.layer is first
     tab.viewer.layers.remove(first)
     assert tab.panel.view.image.layer.name == "b"
+
+
+def test_a_model_s_own_diameter_is_proposed_and_the_user_s_kept(tab):
+    box = tab.panel.view.model.diameter
+    box.propose(65.04)
+    assert box.pixels == pytest.approx(65)
+    assert tab.panel.session.recipe.preparation.diameter == pytest.approx(65)
+    box.propose(None)
+    assert box.pixels is None
+    box.set_pixels(40)
+    box.propose(65)
+    assert box.pixels == 40

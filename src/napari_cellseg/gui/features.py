@@ -64,6 +64,8 @@ def drop_columns(layer: LabelsLayer, names: tuple[str, ...]) -> None:
 
 def _spread(values: Column, own: Column, ids: Column) -> Column:
     """Return the values of the objects `own` as a column for the objects `ids`."""
+    if np.array_equal(own, ids):
+        return values
     order = np.argsort(own, kind="stable")
     places = np.searchsorted(own, ids, sorter=order)
     places = order[np.minimum(places, max(own.size - 1, 0))] if own.size else places * 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ from napari_cellseg import api
 from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.errors import DataError, OutputError, SettingsError
 from napari_cellseg.core.measure.decisions import Decisions
-from napari_cellseg.core.measure.definitions import definition, unit
+from napari_cellseg.core.measure.definitions import (
+    DEFINITIONS,
+    PER_CHANNEL,
+    definition,
+    unit,
+)
 from napari_cellseg.core.measure.measure import channel_names, measure
 from napari_cellseg.core.measure.saving import save_columns, save_table
 from napari_cellseg.core.measure.settings import MeasureSettings
@@ -320,3 +326,10 @@ def test_tables_with_other_columns_are_filled_up():
 def test_settings_can_be_saved():
     settings = MeasureSettings(kinds=("shape",), neighbour_distance=3)
     assert MeasureSettings.parse(json.loads(settings.model_dump_json())) == settings
+
+
+def test_the_page_explains_every_column():
+    page = Path(__file__).parents[3] / "docs" / "measure.md"
+    text = page.read_text("utf-8")
+    every = [*DEFINITIONS, *PER_CHANNEL]
+    assert [name for name in every if f"`{name}" not in text] == []

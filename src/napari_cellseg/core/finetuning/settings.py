@@ -74,7 +74,7 @@ class FineTuneSettings(Params):
         "", title="Loss", description="Name of the loss; empty for that of the parent."
     )
     replay: float = Field(
-        0.25,
+        0.5,
         ge=0,
         le=0.9,
         title="Replay",

@@ -14,11 +14,11 @@ from napari_cellseg.core.progress import Progress
 STAGE = "Training"
 _INTERVAL_MS = 250
 _MOST_POINTS = 600
-_HEIGHTS = (120, 90)  # px
+_HEIGHTS = (110, 100)  # px
 _LINES = {
-    "loss": (0, "training loss", False),
+    "loss": (0, "loss", False),
     "validation_loss": (0, "validation loss", True),
-    "ap50": (1, "AP at IoU 0.5", True),
+    "ap50": (1, "AP", True),
 }
 """By metric: in which plot, what it is called, and whether it has dots: validations are rare."""
 
@@ -86,7 +86,10 @@ class CurveBox(QWidget):
         losses.setAccessibleName("Curve of the losses")
         scores.setToolTip("Average precision at IoU 0.5 on the validation part: 1 is perfect.")
         scores.setAccessibleName("Curve of the average precision")
-        scores.setYRange(0, 1, padding=0.03)
+        losses.getPlotItem().getAxis("bottom").setStyle(showValues=False)
+        losses.setLimits(xMin=0)
+        scores.setYRange(0, 1, padding=0.08)
+        scores.getPlotItem().getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
         scores.setLabel("bottom", "step")
         scores.setXLink(losses)
         for name, (place, _, _) in _LINES.items():

@@ -24,15 +24,13 @@ class FineTuneView(QWidget):
         self.run = TrainingRunBox()
         self.gate = GateBox()
         self.lineage = LineageBox()
-        self._choices = (
-            group("Learn from", self.sources),
-            group("Teach", self.unfinished, self.training),
-        )
+        self._sources = group("Learn from", self.sources)
+        self._teach = group("Teach", self.unfinished, self.training)
         self._running = group("Training", self.run)
         self._verdict = group("Verdict", self.gate)
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
-        for box in (*self._choices, self._running, self._verdict):
+        for box in (self._sources, self._teach, self._running, self._verdict):
             column.addWidget(box)
         column.addWidget(group("Models", self.lineage))
         column.addStretch(1)
@@ -41,8 +39,8 @@ class FineTuneView(QWidget):
 
     def show_running(self, on: bool) -> None:
         """Show the run in place of the button that starts it."""
-        for box in self._choices:
-            box.setEnabled(not on)
+        self._sources.setEnabled(not on)
+        self._teach.setVisible(not on)
         self._running.setVisible(True)
         if on:
             self.show_verdict(False)

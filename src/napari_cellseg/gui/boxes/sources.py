@@ -127,9 +127,9 @@ class SourcesBox(QWidget):
 
 def _lines(row: SourceRow) -> tuple[str, str]:
     if row.problem:
-        return row.name, "cannot be used: see the tooltip"
+        return row.name, row.problem
     objects = "1 object" if row.objects == 1 else f"{row.objects} objects"
-    parts = [objects]
+    parts = [objects + (f" ({row.decided} by hand)" if row.decided else "")]
     if row.of_planes > 1:
         parts.append(f"{row.planes} of {row.of_planes} planes")
     if row.share < 0.995:

@@ -45,8 +45,8 @@ class Node:
 def family(entries: Sequence[ModelEntry]) -> list[Node]:
     """Return the models as trees, each under the newest of its parents.
 
-    A parent is known by the hash of its weights; one that is not installed is shown by its name
-    if more than one model came from it or it stands between others.
+    A parent is known by the hash of its weights. One that is not installed is shown by its name,
+    but for a first one with a single child, which says nothing about the others.
     """
     nodes: dict[str, Node] = {}
     for entry in entries:
@@ -61,7 +61,13 @@ def family(entries: Sequence[ModelEntry]) -> list[Node]:
         placed.add(key)
         siblings = _siblings(entry.card, nodes, roots)
         siblings.append(nodes[key])
-    return roots
+    return [_without_lost(root) for root in roots]
+
+
+def _without_lost(root: Node) -> Node:
+    while not root.key and len(root.children) == 1:
+        root = root.children[0]
+    return root
 
 
 def _siblings(card: Card, nodes: dict[str, Node], roots: list[Node]) -> list[Node]:

@@ -1,0 +1,127 @@
+"""What is finished in a folder of results, kept so that a crash loses nothing of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+from typing import Literal
+
+from napari_cellseg.core.components import Params
+from napari_cellseg.core.errors import DataError, SettingsError
+from napari_cellseg.core.files import output_error, write_text
+from napari_cellseg.core.recipe import Recipe
+
+SCHEMA_VERSION = 1
+
+
+class Finished(Params):
+    """An image whose results are on disk.
+
+    Attributes
+    ----------
+    key, state
+        Which input, and what it was like, see `BatchInput`.
+    recipe
+        Hash of the recipe.
+    measured
+        Hash of the settings that it was measured with, "" if it was not.
+    name
+        Of its results.
+    row
+        Its row of the table over all images.
+    """
+
+    schema_version: Literal[1] = 1
+    key: str
+    state: str
+    recipe: str
+    measured: str = ""
+    name: str
+    row: dict[str, str | int | float | None]
+
+    def same(self, other: Finished) -> bool:
+        """Tell whether `other` would be done in the same way from the same pixels."""
+        mine = (self.key, self.state, self.recipe, self.name)
+        theirs = (other.key, other.state, other.recipe, other.name)
+        return bool(self.state) and mine == theirs and other.measured in ("", self.measured)
+
+
+def hash_of(params: Params | Recipe) -> str:
+    """Return the hash of settings."""
+    text = json.dumps(params.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Ledger:
+    """The list of finished images: a line of JSON each.
+
+    It is written anew, whole or not at all, when it is opened, and grows by a line at a time from
+    then on: a crash in the middle of a line costs that image alone.
+
+    Raises
+    ------
+    DataError
+        If a newer version of the plugin has written it.
+    OutputError
+        If it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._finished = {one.key: one for one in _read(path)}
+        write_text(path, "".join(_line(one) for one in self._finished.values()))
+
+    def find(self, wanted: Finished) -> Finished | None:
+        """Return the entry of the same work as `wanted`, None if that is still to be done."""
+        found = self._finished.get(wanted.key)
+        return found if found is not None and found.same(wanted) else None
+
+    def add(self, finished: Finished) -> None:
+        """Note that the results of an image are on disk; from any thread.
+
+        Raises
+        ------
+        OutputError
+            If that cannot be written.
+        """
+        with self._lock:
+            try:
+                with self._path.open("ab") as stream:
+                    # Not synced: the image is done again if a power cut takes the line.
+                    stream.write(_line(finished).encode())
+            except OSError as error:
+                raise output_error(self._path, error) from error
+            self._finished[finished.key] = finished
+
+
+def _line(finished: Finished) -> str:
+    return json.dumps(finished.model_dump(mode="json"), ensure_ascii=False) + "\n"
+
+
+def _read(path: Path) -> list[Finished]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise output_error(path, error) from error
+    found = []
+    for line in lines:
+        try:
+            values = json.loads(line)
+            version = values.get("schema_version")
+        except (ValueError, AttributeError):
+            continue  # cut off by a crash
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise DataError(
+                f"The folder '{path.parent.parent}' was written by a newer version of this plugin: "
+                "update napari-cellseg, or choose another folder."
+            )
+        try:
+            found.append(Finished.parse(values))
+        except SettingsError:
+            continue  # the image is done again
+    return found

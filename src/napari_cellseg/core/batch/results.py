@@ -1,0 +1,215 @@
+"""Writes what comes out of one image, and in the end what comes out of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_cellseg.core.arrays import Image, Labels
+from napari_cellseg.core.batch.folder import BatchFolder
+from napari_cellseg.core.batch.inputs import BatchInput
+from napari_cellseg.core.batch.ledger import Finished, Ledger, hash_of
+from napari_cellseg.core.batch.queue import Item, State
+from napari_cellseg.core.batch.settings import BatchSettings
+from napari_cellseg.core.batch.tables import join_tables, write_columns, write_rows
+from napari_cellseg.core.export.label_tiff import write_labels
+from napari_cellseg.core.files import output_error, write_text
+from napari_cellseg.core.measure.decisions import Decisions
+from napari_cellseg.core.measure.measure import measure
+from napari_cellseg.core.progress import finish
+
+if TYPE_CHECKING:
+    from napari_cellseg.core.workflows.segment import Segmentation
+
+_ABOUT = ("image", "file", "series", "state")
+_ROW = (
+    "objects",
+    "planes",
+    "height_px",
+    "width_px",
+    "pixel_height_um",
+    "pixel_width_um",
+    "covered_percent",
+    "median_area_px",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a batch left.
+
+    Attributes
+    ----------
+    folder
+        Folder of the results.
+    items
+        The images, each with what has become of it.
+    """
+
+    folder: Path
+    items: tuple[Item, ...]
+
+    def number(self, state: State) -> int:
+        """Return how many images are in a state."""
+        return sum(item.state == state for item in self.items)
+
+
+@dataclass(frozen=True)
+class BatchWriter:
+    """Writes the results of the images, one by one, and says so in the ledger.
+
+    Attributes
+    ----------
+    folder, ledger
+        Where to.
+    settings
+        What is wanted.
+    recipe
+        Hash of the recipe.
+    """
+
+    folder: BatchFolder
+    ledger: Ledger
+    settings: BatchSettings
+    recipe: str
+
+    def about(self, one: BatchInput) -> Finished:
+        """Return what the ledger will say of an image once it is finished."""
+        wanted = hash_of(self.settings.measurements) if self.settings.measure else ""
+        return Finished(
+            key=one.key,
+            state=one.state(),
+            recipe=self.recipe,
+            measured=wanted,
+            name=one.name,
+            row={},
+        )
+
+    def finished_before(self, one: BatchInput) -> Finished | None:
+        """Return what an earlier batch left of an image, None if that is not all that is wanted.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be looked at.
+        """
+        found = None if self.settings.again else self.ledger.find(self.about(one))
+        if found is None:
+            return None
+        paths = [self.folder.labels_of(found.name)]
+        if self.settings.measure:
+            paths.append(self.folder.measured(found.name))
+        try:
+            return found if all(path.is_file() for path in paths) else None
+        except OSError as error:
+            raise output_error(self.folder.root, error) from error
+
+    def write(self, result: Segmentation, image: Image, finished: Finished) -> dict[str, Any]:
+        """Write labels and measurements of one image, then note it; return its row.
+
+        Raises
+        ------
+        OutputError
+            If the disk takes no more.
+        DataError
+            If the objects cannot be measured.
+        """
+        name = finished.name
+        if self.settings.measure:
+            self._measure(result, image, name)
+        labels = replace(result.labels, provenance=result.record.to_dict())
+        if result.classes is not None:
+            write_text(self.folder.classes_of(name), result.classes.to_csv())
+        write_labels(labels, self.folder.labels_of(name))
+        row = _row(result.labels, result.record.seconds)
+        self.ledger.add(finished.replace(row=row))
+        return row
+
+    def _measure(self, result: Segmentation, image: Image, name: str) -> None:
+        classes = result.classes.by_id() if result.classes is not None else None
+        table = finish(
+            measure(result.labels, image, self.settings.measurements, Decisions(classes=classes))
+        )
+        columns = dict(table.columns)
+        write_columns(self.folder.measured(name), {"image": np.full(len(table), name), **columns})
+
+
+def write_tables(
+    folder: BatchFolder,
+    items: Sequence[Item],
+    rows: dict[int, dict[str, Any]],
+    settings: BatchSettings,
+) -> None:
+    """Write the tables over all images and the report.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    items
+        All images of the batch.
+    rows
+        By number, what `BatchWriter.write` returned, now or in an earlier batch.
+    settings
+        What is wanted.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    DataError
+        If a file of an earlier batch was damaged.
+    """
+    table = []
+    for item in items:
+        one, row = item.input, rows.get(item.number, {})
+        about = (one.name, str(one.path or ""), one.series, _word(item, rows))
+        table.append([*about, *(row.get(name) for name in _ROW), item.note])
+    write_rows(folder.summary, [*_ABOUT, *_ROW, "note"], table)
+    if settings.measure:
+        parts = [folder.measured(item.input.name) for item in items if item.number in rows]
+        join_tables(folder.measurements, parts)
+    write_text(folder.report, report_of(items, rows))
+
+
+def report_of(items: Sequence[Item], rows: dict[int, dict[str, Any]]) -> str:
+    """Return in words what was done and what failed."""
+    failed = [item for item in items if item.state == State.FAILED]
+    left = [item for item in items if item.number not in rows and item.state != State.FAILED]
+    text = [f"{len(rows)} of {len(items)} images are segmented."]
+    for title, some in (("could not be segmented", failed), ("are not done", left)):
+        if some:
+            text += ["", f"{len(some)} {title}:"]
+            text += [f"  {_place(item.input)}: {item.note or 'Not begun.'}" for item in some]
+    return "\n".join(text) + "\n"
+
+
+def _place(one: BatchInput) -> str:
+    if one.path is None:
+        return one.name
+    return f"{one.path}" + ("" if one.series is None else f" (image {one.series})")
+
+
+def _word(item: Item, rows: dict[int, dict[str, Any]]) -> str:
+    return str(State.DONE if item.number in rows else item.state)
+
+
+def _row(labels: Labels, seconds: float) -> dict[str, Any]:
+    areas = np.bincount(labels.data.reshape(-1))[1:] if labels.data.any() else np.zeros(0)
+    areas = areas[areas > 0]
+    size = labels.pixel_size or (None, None)
+    values = (
+        len(areas),
+        labels.data[..., 0, 0].size,
+        *labels.data.shape[-2:],
+        *size,
+        round(100 * float(areas.sum()) / labels.data.size, 4),
+        float(np.median(areas)) if len(areas) else None,
+        round(seconds, 3),
+    )
+    return dict(zip(_ROW, values, strict=True))

@@ -1,0 +1,1 @@
+"""Saved work: labels, maps and decisions in one file that opens again bit for bit."""

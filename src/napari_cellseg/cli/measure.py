@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="TABLE",
-        help="table to write, .csv or .parquet; TABLE.csv.json beside it says what the columns mean",
+        help="table to write, .csv or .parquet; TABLE.csv.json beside it explains the columns",
     )
     parser.add_argument(
         "--summary",

@@ -194,8 +194,8 @@ class TestResumed:
         run(images, out, model)
         ledger = out / ".batch" / "finished.jsonl"
         lines = ledger.read_bytes().splitlines(keepends=True)
-        ledger.write_bytes(b"".join(lines[:-1]) + tail)
-        assert states(run(images, out, model)) == ["skipped"] * 3 + ["done"]
+        ledger.write_bytes(b"".join(lines[:-1]) + tail)  # in the order in which they were finished
+        assert sorted(states(run(images, out, model))) == ["done"] + ["skipped"] * 3
         assert states(run(images, out, model)) == ["skipped"] * 4
 
     def test_a_batch_that_was_killed_goes_on_where_it_was(self, images, out, model):

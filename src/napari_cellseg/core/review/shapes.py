@@ -18,6 +18,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
+_LONGEST_TABLE = 2**22  # numbers up to this are looked up, which is faster than to sort them
+
+
 @dataclass(frozen=True, eq=False)
 class Shapes:
     """Objects of one plane, ids ascending; N objects.
@@ -93,7 +96,7 @@ def measure_shapes(labels: npt.NDArray[np.integer]) -> Shapes:
     length = np.diff(np.append(starts, labels.size))
     owner = labels.reshape(-1)[starts]
     cells = owner != 0
-    ids, inside = np.unique(owner[cells], return_inverse=True)
+    ids, inside = _numbered(owner[cells])
     run_place = np.zeros(len(starts), np.int32)
     run_place[cells] = inside + 1
     place = np.repeat(run_place, length).reshape(labels.shape)
@@ -101,6 +104,17 @@ def measure_shapes(labels: npt.NDArray[np.integer]) -> Shapes:
     moments = _moments(inside, len(ids), row, column, length[cells])
     border = _on_rim(place, moments[0])
     return Shapes(ids.astype(np.int64), place, *moments, border, starts, run_place)
+
+
+def _numbered(owner: npt.NDArray[np.integer]) -> tuple[IntArray, IntArray]:
+    """Return the distinct values, ascending, and the place of each entry among them."""
+    highest = int(owner.max(initial=0))
+    if highest > _LONGEST_TABLE or owner.min(initial=0) < 0:
+        ids, inside = np.unique(owner, return_inverse=True)
+        return ids.astype(np.int64), inside
+    seen = np.zeros(highest + 1, bool)
+    seen[owner] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[owner]
 
 
 def _moments(

@@ -100,7 +100,7 @@ class PlotArea(QWidget):
 def _selecting(library: Any, area: PlotArea) -> Any:
     """Return a view in which a drag draws a rectangle instead of moving the plot."""
 
-    class SelectingView(library.ViewBox):  # type: ignore[misc]  # known only when it is loaded
+    class SelectingView(library.ViewBox):
         """Tells its area what is drawn."""
 
         def mouseDragEvent(self, event: Any, axis: Any = None) -> None:  # noqa: N802 - its name

@@ -6,7 +6,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_cellseg.core.errors import CellsegError
-from napari_cellseg.core.measure.settings import MeasureSettings
+from napari_cellseg.core.measure.settings import Kind, MeasureSettings
 from napari_cellseg.core.measure.table import KEYS, MeasureTable
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.gui import features
@@ -74,7 +74,7 @@ class Measuring(QObject):
         self._run(job)
 
     def _on_fast(
-        self, job: Job, found: Measured, slow: tuple[str, ...], settings: MeasureSettings
+        self, job: Job, found: Measured, slow: tuple[Kind, ...], settings: MeasureSettings
     ) -> None:
         if job is not self._job:
             return

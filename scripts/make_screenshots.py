@@ -24,7 +24,7 @@ IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
 
 def show_correcting() -> None:
-    """Write docs/images/correct.png and review.png."""
+    """Write docs/images/correct.png, review.png, finetune.png and measure.png."""
     import napari
     from skimage.measure import regionprops
 
@@ -55,7 +55,30 @@ def show_correcting() -> None:
     for _ in range(4):
         correct.review.do("next")
     picture(viewer, "review")
+    correct.review.stop()
+    show_teaching_and_measuring(viewer, dock)
     viewer.close()
+
+
+def show_teaching_and_measuring(viewer: Any, dock: Any) -> None:
+    """Write docs/images/finetune.png and measure.png, of the labels that were corrected."""
+    viewer.reset_view()
+    dock.panel("correct").view.reviewed.view.click()
+    finetune = dock.panel("finetune")
+    wait_for(lambda: finetune.view.training.estimate.text() != "", 60)
+    finetune.view.training.button.click()
+    wait_for(lambda: finetune.view.run.status.text().startswith("Training "), 120)
+    wait_for(lambda: False, 20)
+    picture(viewer, "finetune")
+    finetune.view.run.cancel.click()
+    wait_for(lambda: not finetune.runs.running, 120)
+    measure = dock.panel("measure")
+    measure.view.measure.button.click()
+    wait_for(lambda: measure.selection.table is not None and not measure.measuring.running)
+    wait_for(lambda: False, 2)
+    measure.view.table.view.selectRow(3)
+    wait_for(lambda: not measure.picking.busy)
+    picture(viewer, "measure")
 
 
 def picture(viewer: Any, name: str) -> None:

@@ -16,6 +16,7 @@ from napari_cellseg.session.corrections.decided import Decided
 
 THUMBNAIL = 48
 """Side of the small pictures in px."""
+_MEAN_OF = 8  # pixels along each axis that one of a thumbnail is the mean of, at most about
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -140,8 +141,13 @@ def thumbnail(source: Source, side: int = THUMBNAIL) -> UInt8Array:
     """Return a small picture (Y, X, 3) of a source, as bright as it can be seen well."""
     plane = source.image.plane()
     step = max(1, int(np.ceil(max(plane.shape[:2]) / side)))
-    small = plane[::step, ::step].astype(np.float32)
-    small = small[..., :3] if small.shape[2] >= 3 else small[..., :1].repeat(3, axis=2)
+    coarse = max(1, step // _MEAN_OF)  # reading every pixel of a large plane would take long
+    part = plane[::coarse, ::coarse].astype(np.float32)
+    part = part[..., :3] if part.shape[2] >= 3 else part[..., :1].repeat(3, axis=2)
+    block = min(step // coarse, *part.shape[:2])
+    rows, columns = (n // block for n in part.shape[:2])
+    blocks = part[: rows * block, : columns * block].reshape(rows, block, columns, block, 3)
+    small = blocks.mean(axis=(1, 3))
     finite = small[np.isfinite(small)]
     low, high = np.percentile(finite, (1, 99.5)) if finite.size else (0.0, 1.0)
     scaled = (np.nan_to_num(small) - low) / max(float(high - low), 1e-6)

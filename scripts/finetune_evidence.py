@@ -1,7 +1,7 @@
 """Measure what fine-tuning gains: the included nuclei model, taught whole cells in phase contrast.
 
     python scripts/finetune_evidence.py DATA -o FOLDER [--cases 1 2 5 10 quarter ten]
-        [--parent nuclei] [--minutes 1.2] [--replay 0.25] [--peer PYTHON]
+        [--parent nuclei] [--minutes 1.2] [--replay 0.5] [--peer PYTHON]
 
 DATA holds ``cells_t98g_phase``, ``nuclei_dsb2018`` and ``nuclei_bbbc039``. Every case is fine-tuned
 as the dock does it, with the preset "quick" unless told otherwise:

@@ -104,6 +104,7 @@ GRID: dict[str, tuple[float, ...]] = {
     "foreground_threshold": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
     "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "contour_gap": (0, 2, 3, 4, 5),
+    "contour_ends": (0, 12, 24),
     "opening": (0, 1, 2, 3),
     "min_area": (16, 20, 24),
 }
@@ -111,6 +112,7 @@ LARGE: dict[str, tuple[float, ...]] = {
     **GRID,
     "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "contour_gap": (0, 2, 4, 6, 8, 10),
+    "contour_ends": (0, 24, 48),
     "opening": (0, 2, 4, 6, 8),
     "min_seed_area": (16, 50, 100, 200, 400),
     "min_area": (24, 100, 200, 400, 600, 800),

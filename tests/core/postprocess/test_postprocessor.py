@@ -92,6 +92,7 @@ def test_the_margin_of_a_region_counts_how_far_the_steps_look() -> None:
     for changes, reach in (
         ({}, 14),
         ({"contour_gap": 5}, 19),
+        ({"contour_ends": 10}, 44),
         ({"contour_gap": 5, "split": "distance"}, 14),  # plays no part there
     ):
         changed = params.replace(**changes)
@@ -115,6 +116,7 @@ def test_the_margin_of_a_region_counts_how_far_the_steps_look() -> None:
         ({"contour_threshold": 0.4}, STAGES[1:]),
         ({"min_seed_area": 3}, STAGES[1:]),
         ({"contour_gap": 2}, STAGES[1:]),
+        ({"contour_ends": 9}, STAGES[1:]),
         ({"split": "none"}, STAGES[1:]),
         ({"split_strength": 0.3}, ()),  # plays no part in a split by contour
         ({"fill_holes": False}, STAGES[1:]),

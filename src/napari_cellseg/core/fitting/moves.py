@@ -22,6 +22,7 @@ LADDERS: dict[str, tuple[float, ...]] = {
     "closing": (0, 1, 2, 3),
     "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75),
     "contour_gap": (0, 1, 2, 3, 4, 6),
+    "contour_ends": (0, 12, 24, 40),
     "split_strength": (0.6, 0.7, 0.8, 0.9, 0.95),
     "growth": (-3, -2, -1, 0, 1, 2, 3),
 }
@@ -36,6 +37,7 @@ FINE: dict[str, tuple[float, ...]] = {
     "closing": (1,),
     "contour_threshold": (0.05, 0.025),
     "contour_gap": (1,),
+    "contour_ends": (6,),
     "split_strength": (0.05,),
     "growth": (1,),
 }

@@ -71,23 +71,29 @@ class _LocalPools(torch.overrides.TorchFunctionMode):
         if function in _POOLINGS and args[1] in (1, (1, 1)):
             return _POOLINGS[function](args[0], self._cell(args[0]))
         if function in _PRODUCTS and all(isinstance(a, torch.Tensor) for a in args[:2]):
-            args = self._same_size(*args[:2])
+            large = self._enlarged_gates(*args[:2])
+            if large is not None:  # it is nobody else's, so the product can take its place
+                gates, features = large
+                return gates.mul_(features) if gates.dtype == features.dtype else gates * features
         return function(*args, **(kwargs or {}))
 
     def _cell(self, features: torch.Tensor) -> int:
         """Return the pixels of `features` along a cell."""
         return max(1, round(CELL * features.shape[-2] / self.height))
 
-    def _same_size(
+    def _enlarged_gates(
         self, first: torch.Tensor, second: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Enlarge the gates, the smaller of two tensors of the same channels, to the features."""
-        if first.ndim == second.ndim == 4 and first.shape[:2] == second.shape[:2]:
-            if first.shape[-2] * first.shape[-1] < second.shape[-2] * second.shape[-1]:
-                return self._enlarged(first, second), second
-            if first.shape[-2:] != second.shape[-2:]:
-                return first, self._enlarged(second, first)
-        return first, second
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return the gates, the smaller of two tensors of the same channels, as large as the other.
+
+        None if none is smaller.
+        """
+        if not first.ndim == second.ndim == 4 or first.shape[:2] != second.shape[:2]:
+            return None
+        if first.shape[-2:] == second.shape[-2:]:
+            return None
+        gates, features = sorted((first, second), key=lambda t: t.shape[-2] * t.shape[-1])
+        return self._enlarged(gates, features), features
 
     def _enlarged(self, gates: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         height, width = features.shape[-2:]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from napari_cellseg.core.postprocess._contour_ends import join_contour_ends
 from napari_cellseg.core.postprocess._kernels import Runs
 from napari_cellseg.core.postprocess._kernels.bits import dilate, pack_above
 from napari_cellseg.core.postprocess._objects import add_components, add_objects, start_labels
 from napari_cellseg.core.postprocess.state import State, Words
 
 
-def split_by_contour(state: State, contour_level: int, min_seed_area: int, gap: int = 0) -> State:
+def split_by_contour(
+    state: State, contour_level: int, min_seed_area: int, gap: int = 0, ends: int = 0
+) -> State:
     """Make every component of foreground without contour a seed; let seeds fill the foreground.
 
     The paper's loop lets label after label take the free foreground pixels beside it. Within one
@@ -23,8 +26,12 @@ def split_by_contour(state: State, contour_level: int, min_seed_area: int, gap: 
     object of its own. Seeds under `min_seed_area` pixels are dropped (the paper: 0); those that
     a margin of the part cuts off stay, because their area is not known. With `gap`, a seed that
     falls apart once the contours are that many pixels thicker counts as several (the paper: 0).
+    With `ends`, pieces of contour that point at each other from so many pixels away are joined
+    first (the paper: 0).
     """
     contour = pack_above(state.maps["contour"], contour_level)
+    if ends:
+        contour = join_contour_ends(state, contour, ends)
     runs = state.kernels.components(state.mask & ~contour, state.width, True)
     kept = runs.areas() >= min_seed_area
     _keep_cut(state, runs, kept)

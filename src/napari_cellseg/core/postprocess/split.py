@@ -10,6 +10,7 @@ from napari_cellseg.core.components import Params
 from napari_cellseg.core.errors import SettingsError
 from napari_cellseg.core.postprocess._by_contour import split_by_contour
 from napari_cellseg.core.postprocess._by_distance import split_by_distance
+from napari_cellseg.core.postprocess._contour_ends import LONGEST
 from napari_cellseg.core.postprocess._objects import add_components, start_labels
 from napari_cellseg.core.postprocess.registry import STEPS, Source, Stage, Step
 from napari_cellseg.core.postprocess.state import State
@@ -44,6 +45,16 @@ class SplitParams(Params):
         "are.",
         json_schema_extra={"unit": "px", "only_if": {"split": "contour"}},
     )
+    contour_ends: int = Field(
+        0,
+        ge=0,
+        le=60,
+        title="Join contour ends",
+        description="Only for split by contour: where a border is seen at both rims of two "
+        "overlapping cells and not in between, join the ends that point at each other, up to this "
+        "distance. 0 joins none.",
+        json_schema_extra={"unit": "px", "only_if": {"split": "contour"}},
+    )
     min_seed_area: int = Field(
         16,
         ge=0,
@@ -75,13 +86,15 @@ class Split(Step):
     def key(self, params: SplitParams) -> tuple[object, ...]:
         """Leave out the settings of the ways that are not chosen."""
         if params.split == "contour":
-            gap, seed = params.contour_gap, params.min_seed_area
-            return params.split, level(params.contour_threshold), gap, seed
+            gap, ends, seed = params.contour_gap, params.contour_ends, params.min_seed_area
+            return params.split, level(params.contour_threshold), gap, ends, seed
         return (params.split, params.split_strength if params.split == "distance" else None)
 
     def reach(self, params: SplitParams) -> int:
-        """Thicker contours reach beyond the cells that they belong to."""
-        return params.contour_gap if params.split == "contour" else 0
+        """Thicker and longer contours reach beyond the cells that they belong to."""
+        if params.split != "contour":
+            return 0
+        return params.contour_gap + (1 + LONGEST) * params.contour_ends
 
     def run(self, state: State, params: SplitParams) -> State:
         """Return the state with labels.
@@ -101,4 +114,6 @@ class Split(Step):
                 "Set 'Split touching cells' to 'distance' or 'none'."
             )
         threshold = level(params.contour_threshold)
-        return split_by_contour(state, threshold, params.min_seed_area, params.contour_gap)
+        return split_by_contour(
+            state, threshold, params.min_seed_area, params.contour_gap, params.contour_ends
+        )

@@ -139,7 +139,8 @@ def _facing(ends: _Ends, reach: int) -> Ints:
     right = far <= _FARTHER * ends.length[pairs].sum(axis=1)
     right &= ends.any_way[first] | ((ends.outward[first] * step).sum(axis=1) >= _ALONG)
     right &= ends.any_way[second] | ((ends.outward[second] * -step).sum(axis=1) >= _ALONG)
-    return pairs[right]
+    facing: Ints = pairs[right]
+    return facing
 
 
 def _pixels_between(begin: Floats, end: Floats, reach: int) -> tuple[Ints, Ints, Ints]:

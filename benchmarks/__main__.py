@@ -27,6 +27,7 @@ TASKS = {
     "dock": (0,),
     "editing": (4096,),
     "measuring": (4096,),
+    "window": (4096,),
 }
 TOOLS = {
     "labels": ("ours", "watershed", "stardist", "cellpose"),
@@ -36,8 +37,11 @@ TOOLS = {
     "dock": ("dock",),
     "editing": ("ours", "cellpose_window"),
     "measuring": ("ours", "regionprops"),
+    "window": ("window",),
 }
-OWN = ("ours", "watershed", "regionprops", "dock")
+OWN = ("ours", "watershed", "regionprops", "dock", "window")
+SHOWN = ("dock", "window")
+"""Tasks that need a display, and a fresh process for each round: some things happen once in it."""
 
 
 def main() -> None:
@@ -95,12 +99,12 @@ def _run(
     print(f"{task} {side or ''}", flush=True)
     table = Table(task, side)
     table.absent = [tool for tool in TOOLS[task] if tool not in pythons]
-    if task == "dock" and sys.platform == "linux" and "DISPLAY" not in os.environ:
-        table.absent.append("a display for the dock (run under xvfb-run)")
+    if task in SHOWN and sys.platform == "linux" and "DISPLAY" not in os.environ:
+        table.absent.append("a display (run under xvfb-run)")
     present = [
-        tool for tool in TOOLS[task] if tool in pythons and not (tool == "dock" and table.absent)
+        tool for tool in TOOLS[task] if tool in pythons and not (tool in SHOWN and table.absent)
     ]
-    if side and task not in ("training", "editing", "measuring"):
+    if side and task not in ("training", "editing", "measuring", "window"):
         subprocess.run(
             [sys.executable, "-m", "benchmarks.cells", str(side), str(folder)], cwd=ROOT, check=True
         )
@@ -108,8 +112,8 @@ def _run(
         table.results = [
             one for tool in present for one in _once(tool, pythons, task, side, folder)
         ]
-    elif task == "dock":
-        runs = [_once("dock", pythons, task, side, folder) for _ in present * options.rounds]
+    elif task in SHOWN:
+        runs = [_once(task, pythons, task, side, folder) for _ in present * options.rounds]
         table.results = _joined(runs)
     else:
         truth = np.load(folder / f"labels_{side}.npy") if task == "labels" else None

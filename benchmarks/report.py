@@ -31,6 +31,9 @@ BARS = {
 
 MEMORY_BAR_MB = 1800
 
+STALL_BAR = 0.1
+"""Seconds that the window may stand still at most, whatever is done."""
+
 TITLES = {
     "labels": "One step of a slider: probability maps to labels",
     "maps": "Image to probability maps",
@@ -39,6 +42,7 @@ TITLES = {
     "dock": "Opening the dock",
     "editing": "Correcting labels, 41,616 objects",
     "measuring": "Measuring 41,616 objects and one channel",
+    "window": "The longest stall of the window",
 }
 
 
@@ -105,8 +109,10 @@ def _rows(table: Table) -> list[str]:
     for one in table.results:
         middle = one.middle()
         bar = bar_of(table.task, table.side, one)
-        # the bar of the dock is a person's wait, the others are work
+        # the bar of the dock is a person's wait, the others are work; a stall is judged by its
+        # least, as other load makes the window's thread itself slower
         judged = statistics.median(one.wall) if table.task == "dock" else middle
+        judged = min(one.cpu) if table.task == "window" else judged
         passed = "" if bar is None else f"{1e3 * bar:.0f} {'met' if judged <= bar else 'MISSED'}"
         row = [one.tool, one.way, _ms(middle), _ms(min(one.cpu)), str(len(one.cpu))]
         row += [_ratio(middle / first), passed]
@@ -133,6 +139,8 @@ def _memory_rows(table: Table) -> list[str]:
 
 def bar_of(task: str, side: int, result: Result) -> float | None:
     """Return the seconds that a result may take at most, or None without a bar."""
+    if task == "window":
+        return STALL_BAR
     if result.tool not in ("ours", "dock"):
         return None
     return BARS.get((task, side, result.way if side else ""))

@@ -1,7 +1,7 @@
 """Measure what fine-tuning gains: the included nuclei model, taught whole cells in phase contrast.
 
     python scripts/finetune_evidence.py DATA -o FOLDER [--cases 1 2 5 10 quarter ten]
-        [--parent nuclei] [--minutes 1.2] [--replay 0.5] [--peer PYTHON]
+        [--parent nuclei] [--minutes 1.2 | --steps N] [--replay 0.5] [--peer PYTHON]
 
 DATA holds ``cells_t98g_phase``, ``nuclei_dsb2018`` and ``nuclei_bbbc039``. Every case is fine-tuned
 as the dock does it, with the preset "quick" unless told otherwise:
@@ -11,7 +11,8 @@ as the dock does it, with the preset "quick" unless told otherwise:
 - ``ten``: ten corrected cells of one image, and nothing else
 
 Parent and child, with their own default settings, are then scored on the ``val`` part of the cells,
-and with the parent's settings on that of the nuclei; neither took part in any of it. PYTHON of an
+and with the parent's settings on that of the nuclei; neither took part in any of it. A number of
+steps in place of a time gives the same models however busy the computer is. PYTHON of an
 environment with cellpose 3 trains cellpose from scratch, without a download, on the same images for
 the same minutes. One row a case is added to FOLDER/evidence.csv.
 """
@@ -29,10 +30,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_cellseg.core.data.sources import Pair, find_pairs
-from napari_cellseg.core.finetuning.gate import GateReport
-from napari_cellseg.core.finetuning.job import Job
+from napari_cellseg.core.finetuning.jobs.job import Job
+from napari_cellseg.core.finetuning.judgement.gate import GateReport
+from napari_cellseg.core.finetuning.material.source import Source, source_from
 from napari_cellseg.core.finetuning.settings import FineTuneSettings
-from napari_cellseg.core.finetuning.source import Source, source_from
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.reading import read_image, read_labels
 from napari_cellseg.core.recipe import Recipe
@@ -107,6 +108,18 @@ def score_peer(python: str, job: Job, data: Path, folder: Path, minutes: float) 
     return finish(evaluate_labels(folder, [cells])).overall()["ap50"]
 
 
+def chosen(arguments: argparse.Namespace) -> FineTuneSettings:
+    """Return the settings of all cases."""
+    settings = FineTuneSettings.quick()
+    if arguments.steps:
+        settings = settings.replace(minutes=None, steps=arguments.steps)
+    elif arguments.minutes > 5:
+        settings = FineTuneSettings.thorough().replace(minutes=arguments.minutes)
+    else:
+        settings = settings.replace(minutes=arguments.minutes)
+    return settings.replace(replay=arguments.replay)
+
+
 def main() -> None:
     """Measure the cases that are asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -115,6 +128,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=["1", "2", "5", "10", "quarter", "ten"])
     parser.add_argument("--parent", default="nuclei")
     parser.add_argument("--minutes", type=float, default=FineTuneSettings.quick().minutes)
+    parser.add_argument("--steps", type=int, help="in place of a time")
     parser.add_argument("--replay", type=float, default=FineTuneSettings.quick().replay)
     parser.add_argument("--peer", metavar="PYTHON", help="of an environment with cellpose 3")
     arguments = parser.parse_args()
@@ -125,11 +139,9 @@ def main() -> None:
     before = score(entry, arguments.data, CELLS)
     kept = score(entry, arguments.data, NUCLEI)
     for case in arguments.cases:
-        name = f"{arguments.parent}-{case}-{arguments.minutes:g}-{arguments.replay:g}"
-        settings = FineTuneSettings.quick().replace(minutes=arguments.minutes)
-        if arguments.minutes > 5:
-            settings = FineTuneSettings.thorough().replace(minutes=arguments.minutes)
-        settings = settings.replace(replay=arguments.replay)
+        settings = chosen(arguments)
+        length = f"{arguments.steps}steps" if arguments.steps else f"{arguments.minutes:g}"
+        name = f"{arguments.parent}-{case}-{length}-{arguments.replay:g}"
         job = Job.create(arguments.output / name, name, entry, settings, sources_of(case, train))
         started, used = time.perf_counter(), time.process_time()
         result = finish(finetune(job, device="cpu"))
@@ -140,7 +152,7 @@ def main() -> None:
         gate = GateReport.load(job.gate_file)
         row = {
             "case": case,
-            "minutes": arguments.minutes,
+            "minutes": "" if arguments.steps else arguments.minutes,
             "replay": arguments.replay,
             "steps": int(result.history[-1]["step"]),
             "seconds": round(seconds),

@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -103,21 +104,24 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
 GRID: dict[str, tuple[float, ...]] = {
     "foreground_threshold": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
     "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "contour_ends": (0, 24),
     "contour_gap": (0, 2, 3, 4, 5),
-    "contour_ends": (0, 12, 24),
     "opening": (0, 1, 2, 3),
     "min_area": (16, 20, 24),
 }
 LARGE: dict[str, tuple[float, ...]] = {
     **GRID,
     "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "contour_ends": (0, 48),
     "contour_gap": (0, 2, 4, 6, 8, 10),
-    "contour_ends": (0, 24, 48),
     "opening": (0, 2, 4, 6, 8),
     "min_seed_area": (16, 50, 100, 200, 400),
     "min_area": (24, 100, 200, 400, 600, 800),
 }
 """The same for objects that the network is shown shrunk: settings are in pixels of the image."""
+
+TOGETHER = ("contour_threshold", "contour_ends", "contour_gap")
+"""Settings that stand in for each other: all combinations are tried."""
 
 ROUNDS = 2
 SHARES = {"attention-unet": 2}  # of the images trained on, every so many takes part in the fit
@@ -127,7 +131,7 @@ METRICS = ("ap50", "ap75", "map", "f1_50", "pq", "aji", "dice", "iou", "images")
 
 
 def fit_post(model: Model, pairs: Sequence[Pair]) -> dict[str, float]:
-    """Return the post-processing with the best AP@0.5: one setting at a time, in two rounds.
+    """Return the post-processing with the best AP@0.5: setting after setting, in two rounds.
 
     Means are taken over groups, which weigh as in training: by the root of their number of images.
     """
@@ -153,9 +157,15 @@ def fit_post(model: Model, pairs: Sequence[Pair]) -> dict[str, float]:
         grid = CANDIDATES
     best = {name: PostParams().model_dump()[name] for name in grid}
     print(f"default settings: {quality(best):.4f}")
+    together = [name for name in TOGETHER if name in grid]
+    combined = [
+        dict(zip(together, values, strict=True))
+        for values in product(*(grid[name] for name in together))
+    ]
+    steps = [combined, *([{name: v} for v in grid[name]] for name in grid if name not in together)]
     for _ in range(ROUNDS):
-        for name, values in grid.items():
-            best[name] = max(values, key=lambda value: quality({**best, name: value}))
+        for changes in steps:
+            best |= max(changes, key=lambda change: quality({**best, **change}))
     print(f"{best}: {quality(best):.4f}")
     return best
 

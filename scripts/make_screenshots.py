@@ -81,6 +81,34 @@ def show_teaching_and_measuring(viewer: Any, dock: Any) -> None:
     picture(viewer, "measure")
 
 
+def show_batch() -> None:
+    """Write docs/images/batch.png: the sample images as files, one of them broken off."""
+    import napari
+    import tifffile
+
+    from napari_cellseg.core.samples import load_sample
+    from napari_cellseg.gui.contributions import open_dock
+
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text) / "plate 1"
+        folder.mkdir()
+        for name in SAMPLES:
+            tifffile.imwrite(folder / f"{name}.tif", load_sample(name).data, compression="zlib")
+        (folder / "well_B7.tif").write_bytes((folder / "dense.tif").read_bytes()[:60])
+        viewer = napari.Viewer()
+        viewer.window.resize(1400, 900)
+        panel = open_dock(viewer).panel("batch")
+        panel.listing.add_paths([folder])
+        wait_for(lambda: panel.view.order.start.isEnabled() and not panel.runner.busy)
+        panel.view.order.measure.setChecked(True)
+        panel.view.order.start.click()
+        wait_for(lambda: not panel.runs.running)
+        panel.open_result(0)
+        wait_for(lambda: not panel.showing.busy)
+        picture(viewer, "batch")
+        viewer.close()
+
+
 def picture(viewer: Any, name: str) -> None:
     """Write docs/images/NAME.png."""
     wait_for(lambda: False, 2)
@@ -109,6 +137,7 @@ def main() -> int:
                 shutil.copyfile(picture, IMAGES / f"{name}.png")
     os.environ[HOME_VARIABLE] = tempfile.mkdtemp()  # no journals of other windows
     show_correcting()
+    show_batch()
     return failed
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_cellseg.core.data.sources import Pair, load_pairs
-from napari_cellseg.core.finetuning.patches import Part, ReplayPatch, cut_patches
-from napari_cellseg.core.finetuning.replay import ReplaySet, quotas, shared_file
+from napari_cellseg.core.finetuning.material.patches import Part, ReplayPatch, cut_patches
+from napari_cellseg.core.finetuning.material.replay import ReplaySet, quotas, shared_file
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.workflows.train import split_pairs

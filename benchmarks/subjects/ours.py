@@ -197,9 +197,17 @@ def _training(side: int, _folder: Path) -> dict[str, Callable[[], Any]]:
         def batch(self, _step: int, _size: int) -> Any:
             return image, targets
 
+    def step(width: str, precision: str, **others: Any) -> Callable[[], Any]:
+        config = TrainConfig(
+            patch_size=side, precision=precision, model_params={"width": width}, **others
+        )
+        return Trainer(config, Fixed(), "cpu").step
+
+    frozen = {"freeze": "encoder", "batch_norm": "keep"}
     return {
-        f"attention-unet, {precision}": Trainer(
-            TrainConfig(patch_size=side, precision=precision), Fixed(), "cpu"
-        ).step
-        for precision in ("float32", "bfloat16")
+        "attention-unet, float32": step("base", "float32"),
+        "attention-unet, bfloat16": step("base", "bfloat16"),
+        "attention-unet, bfloat16, frozen encoder": step("base", "bfloat16", **frozen),
+        "as included (small), bfloat16": step("small", "bfloat16"),
+        "as included (small), bfloat16, frozen encoder": step("small", "bfloat16", **frozen),
     }

@@ -70,6 +70,24 @@ def test_a_list_of_images(run, images, bright_model, tmp_path):
     assert not (tmp_path / "out" / "measurements.csv").exists()
 
 
+def test_a_folder_alone_is_enough_to_go_on(run, images, bright_model, tmp_path):
+    out = tmp_path / "out"
+    command = ("batch", images, "-o", out, "--model", bright_model, "--measure")
+    run(*command, "--also", "imagej-roi", "--set", "post.min_area=5")
+    (out / "labels" / "f3_labels.tif").unlink()
+    (out / "imagej-roi" / "f3.zip").unlink()
+    status, said, _ = run("batch", "-o", out, "--resume")
+    assert status == 0
+    assert "f1.tif: finished before" in said
+    assert "f3.tif: 3 objects" in said
+    assert (out / "imagej-roi" / "f3.zip").is_file()
+    assert Recipe.load(out / "recipe.json").post.min_area == 5
+    status, _, complained = run("batch", "-o", out, "--resume", "--model", bright_model)
+    assert (status, "leave out --model" in complained) == (2, True)
+    status, _, complained = run("batch", "-o", tmp_path / "other", "--resume")
+    assert (status, "holds no batch" in complained) == (1, True)
+
+
 def test_nothing_to_do_is_said(run, tmp_path):
     status, _, complained = run("batch", "-o", tmp_path / "out")
     assert status == 2

@@ -16,9 +16,9 @@ import tifffile
 
 from napari_cellseg import cli
 from napari_cellseg.core.errors import DataError
-from napari_cellseg.core.finetuning.folders import sources_of_folder
-from napari_cellseg.core.finetuning.gate import Comparison, Gain
-from napari_cellseg.core.finetuning.job import Job
+from napari_cellseg.core.finetuning.jobs.folders import sources_of_folder
+from napari_cellseg.core.finetuning.jobs.job import Job
+from napari_cellseg.core.finetuning.judgement.gate import Comparison, Gain
 from napari_cellseg.core.finetuning.settings import FineTuneSettings
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.zoo.store import find_model
@@ -131,6 +131,16 @@ def test_only_a_better_model_is_installed(run, job, trained):
     assert (status, said) == (1, f"{job.folder / 'child'}: not better. So.\n")
     assert trained.installed == ["child"]
     assert run(job.folder)[0] == 0
+
+
+def test_another_is_installed_only_by_a_word_of_its_own(run, job, trained):
+    trained.accepted = False
+    status, said, _ = run(job.folder, "--install", "--anyway")
+    assert (status, said) == (0, f"{Path('installed') / 'child'}: not better. So.\n")
+    assert trained.installed == ["child"]
+    status, _, complaint = run(job.folder, "--anyway")
+    assert status == 2
+    assert "--install" in complaint
 
 
 def test_the_comparison_is_shown(run, job, trained):

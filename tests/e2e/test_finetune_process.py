@@ -12,9 +12,9 @@ import pytest
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.errors import Cancelled, TrainingError
 from napari_cellseg.core.finetuning.events import Preview
-from napari_cellseg.core.finetuning.job import Job, unfinished
+from napari_cellseg.core.finetuning.jobs.job import Job, unfinished
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.finetuning.settings import FineTuneSettings
-from napari_cellseg.core.finetuning.source import Source
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.store import find_model
 from napari_cellseg.session.finetuning.process import TrainingProcess

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_cellseg.gui.correct import binding as bindings
 from napari_cellseg.gui.correct.hand import Hand
 from napari_cellseg.gui.correct.workbench import Workbench
+from napari_cellseg.gui.tools import delete as deleting
 from napari_cellseg.gui.tools.options import ToolOptions
 from napari_cellseg.session.corrections.states import ObjectState
 
@@ -251,6 +253,86 @@ def test_delete_by_a_lasso(corner):
     assert len(corner.document.history) == 0
 
 
+@pytest.fixture
+def all_large(monkeypatch):
+    """Leave every lasso and every undo to a worker."""
+    monkeypatch.setattr(deleting, "LARGE", 0)
+    monkeypatch.setattr(bindings, "LARGE", 0)
+
+
+def settled(corner, qtbot):
+    qtbot.waitUntil(lambda: not corner.hand.large.busy, timeout=20_000)
+
+
+def test_a_large_lasso_is_left_to_a_worker(corner, qtbot, all_large):
+    corner.choose("delete")
+    corner.stroke((1, 1), (1, 24), (23, 24), (23, 1))
+    np.testing.assert_array_equal(corner.plane, field())
+    assert "Deleting" in corner.told[-1]
+    corner.bench.undo()  # nothing is to be taken back yet
+    settled(corner, qtbot)
+    deleted = np.where(field() < 3, 0, field())
+    np.testing.assert_array_equal(corner.plane, deleted)
+    assert corner.told[-1] == ""
+    assert corner.last == "Delete 2 objects"
+    shown = np.asarray(corner.layer.data)
+    assert np.shares_memory(shown, corner.document.labels)
+    where = tuple(np.array([k]) for k in (*corner.bench.index(), 0, 0))
+    corner.layer.data_setitem(where, np.array([8], np.int32))
+    assert corner.plane[0, 0] == 8, "the document follows what is painted afterwards"
+    corner.bench.undo()
+    settled(corner, qtbot)
+    np.testing.assert_array_equal(corner.plane, deleted)
+    corner.bench.undo()
+    corner.bench.undo()
+    assert "wait" in corner.told[-1]
+    settled(corner, qtbot)
+    np.testing.assert_array_equal(corner.plane, field())
+    corner.bench.redo()
+    settled(corner, qtbot)
+    np.testing.assert_array_equal(corner.plane, deleted)
+    corner.bench.undo()
+    settled(corner, qtbot)
+    assert corner.document.erased.size == 0
+    assert not corner.document.states
+
+
+def test_a_large_lasso_around_nothing(corner, qtbot, all_large):
+    corner.choose("delete")
+    for points, told in (
+        ([(20, 1), (20, 9), (23, 9)], "more than half"),
+        (
+            [(90, 90), (90, 95), (95, 95)],
+            "beside",
+        ),
+    ):
+        corner.stroke(*points)
+        settled(corner, qtbot)
+        assert told in corner.told[-1]
+    assert len(corner.document.history) == 0
+
+
+def test_labels_that_change_while_a_large_lasso_is_worked_out(corner, qtbot, all_large):
+    corner.choose("delete")
+    corner.stroke((1, 1), (1, 24), (23, 24), (23, 1))
+    corner.click(25, 10)
+    settled(corner, qtbot)
+    np.testing.assert_array_equal(corner.plane, np.where(field() == 3, 0, field()))
+    assert "do it again" in corner.told[-1]
+
+
+def test_no_large_step_arrives_on_other_labels(corner, qtbot, all_large):
+    corner.choose("delete")
+    corner.stroke((1, 1), (1, 24), (23, 24), (23, 1))
+    binding = corner.bench.binding
+    corner.bench.take(None)
+    settled(corner, qtbot)
+    assert len(binding.document.history) == 0
+    assert binding.work_out is None
+    corner.bench.take(corner.layer)
+    assert binding.work_out is not None
+
+
 @pytest.mark.parametrize("over", [False, True])
 def test_draw_an_object(corner, over):
     corner.choose("draw", over=over)
@@ -308,7 +390,7 @@ def test_find_a_missed_cell_and_its_next_outline(corner):
         np.testing.assert_array_equal(corner.plane, large)
         assert len(corner.document.history) == 1
     corner.click(10, 34)
-    assert "here already" in corner.told[-1]
+    assert "sees one cell" in corner.told[-1]
     undone(corner)
 
 
@@ -319,9 +401,25 @@ def test_alt_finds_anew_after_something_else_was_done(corner):
     found = corner.plane
     corner.document.decide("Accept", {1: ObjectState("accepted", True)})
     corner.click(10, 34, "Alt")
-    assert "here already" in corner.told[-1]
+    assert "sees one cell" in corner.told[-1]
     np.testing.assert_array_equal(corner.plane, found)
     assert len(corner.document.history) == 2
+
+
+def test_a_click_parts_an_object_in_which_the_model_saw_two_cells(corner):
+    corner.choose("grow-at")
+    seen = np.where(field() > 0, 250, 0)
+    seen[20:36, 12:15] = 150  # between the cells in object 3
+    corner.know(seen.astype(np.uint8))
+    corner.click(28, 8)
+    plane = corner.plane
+    assert plane[28, 8] != plane[28, 20]
+    assert 3 in (plane[28, 8], plane[28, 20])
+    np.testing.assert_array_equal(plane > 0, field() > 0)
+    assert corner.last == "Part at click"
+    assert corner.told[-1] == "Parted into 2 cells, as the model saw it."
+    assert corner.document.states.locked == tuple(sorted((plane[28, 8], plane[28, 20])))
+    undone(corner)
 
 
 def test_find_needs_a_map_with_something_in_it(corner):
@@ -399,11 +497,13 @@ def test_classes_by_number_keys(corner):
     corner.choose("class")
     assert "no classes" in corner.told[-1]
     corner.click(8, 8)
-    assert "number" in corner.told[-1]
+    assert "no classes" in corner.told[-1]
     corner.hand.choose("")
     corner.know(classes=("round", "long"))
     corner.choose("class")
-    assert corner.told[-1] == "Classes: 1 round, 2 long."
+    assert corner.told[-1] == "Press a number, then click: 1 round, 2 long."
+    corner.click(8, 8)
+    assert "number of a class first" in corner.told[-1]
     corner.hand.tool.press("3")
     assert "no class 3" in corner.told[-1]
     corner.hand.tool.press("2")
@@ -413,6 +513,10 @@ def test_classes_by_number_keys(corner):
     assert corner.document.states[1].cell_class == "long"
     assert corner.document.states[2].cell_class == "long"
     assert corner.last == "Class 'long'"
+    assert corner.document.states.locked == (1, 2)
+    assert edited(corner) == {1, 2}
+    corner.click(8, 18)
+    assert "already 'long'" in corner.told[-1]
     corner.hand.tool.press("1")
     corner.click(8, 8)
     assert corner.document.states[1].cell_class == "round"
@@ -498,5 +602,6 @@ def test_renumber_is_one_step_that_undo_takes_back(qtbot):
     np.testing.assert_array_equal(corner.plane, labels)
     renumbering.start()
     corner.document.decide("Accept", {3: ObjectState("accepted", True)})
-    qtbot.waitUntil(lambda: len(corner.told) == 2, timeout=20_000)
-    assert "changed meanwhile" in corner.told[1]
+    assert corner.told[1:] == ["Undone: Renumber.", ""]
+    qtbot.waitUntil(lambda: len(corner.told) == 4, timeout=20_000)
+    assert "changed meanwhile" in corner.told[3]

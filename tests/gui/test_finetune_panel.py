@@ -15,8 +15,8 @@ from qtpy.QtCore import QTimer
 from napari_cellseg.core.errors import Cancelled, TrainingError
 from napari_cellseg.core.finetuning import estimate as estimates
 from napari_cellseg.core.finetuning.events import Preview
-from napari_cellseg.core.finetuning.gate import Comparison, Gain, GateReport, Verdict
-from napari_cellseg.core.finetuning.job import Job, jobs_folder, unfinished
+from napari_cellseg.core.finetuning.jobs.job import Job, jobs_folder, unfinished
+from napari_cellseg.core.finetuning.judgement.gate import Comparison, Gain, GateReport, Verdict
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.zoo.contents import read_all, write_folder
 from napari_cellseg.core.zoo.store import find_model, user_folder

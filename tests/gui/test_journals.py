@@ -379,6 +379,10 @@ def test_recovered_in_one_click(start):
     assert recovered.units == layer.units
     assert recovered.axis_labels == layer.axis_labels
     assert recovered.metadata["napari-cellseg"]["model"] == "nuclei"
+    done = recovered.metadata["napari-cellseg"]["history"]
+    assert done == first.bench.binding.log.entries
+    assert [one["name"] for one in done][-3:] == ["Class", done[-1]["name"], done[-1]["name"]]
+    assert done[-1]["undo"]
     second.bench.take(recovered)
     assert second.document.states == first.document.states
     np.testing.assert_array_equal(second.document.erased, first.document.erased)
@@ -398,6 +402,7 @@ def test_recovered_in_one_click(start):
     third.settle()
     third.bench.take(third.viewer.layers[0])
     np.testing.assert_array_equal(third.document.decided().reviewed, area)
+    assert third.bench.binding.log.entries == done
     assert third.document.states == first.document.states
     third.draw((0, 2), (0, 2), 9)
     third.check()

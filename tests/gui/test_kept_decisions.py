@@ -173,7 +173,10 @@ def test_the_table_follows_when_the_hand_rests(qtbot):
         corner.document.undo()
     desk_of(corner.viewer).note(corner.labels.data)
     assert list(corner.labels.features) == ["index", "risk"]
-    assert corner.labels.metadata[KEY] == {}
+    assert "corrections" not in corner.labels.metadata[KEY]
+    assert [one["name"] for one in corner.labels.metadata[KEY]["history"]] == (
+        ["Accept"] * 3 + ["Class"] * 2 + ["Accept"] * 3
+    )
 
 
 def test_a_class_by_hand_gives_way_to_the_predicted_one(qtbot):

@@ -13,6 +13,7 @@ from napari.layers._source import layer_source
 
 from napari_cellseg.core.errors import ImageError
 from napari_cellseg.gui import conversion, geometry, layers
+from napari_cellseg.gui.segment.preview import end_preview, numbers_to_preview, show_preview
 
 
 def add(viewer, layer, axes, box=None):
@@ -174,18 +175,18 @@ def test_showing_something_in_passing_leaves_the_selection_alone():
     image = viewer.add_image(np.zeros((20, 30)))
     result = add(viewer, image, "YX")
     box = {"Y": slice(2, 12), "X": slice(3, 13)}
-    labels = np.full((10, 10), 70_000, np.int32)
-    preview = layers.show_preview(viewer, result, "YX", box, labels, None)
+    small = numbers_to_preview(np.full((10, 10), 70_000, np.int32))
+    preview = show_preview(viewer, result, "YX", box, small, None)
     assert viewer.layers.selection.active is result
     assert not result.visible
     assert preview.data.dtype == np.uint16
     assert (preview.data > 0).all()
     np.testing.assert_allclose(preview.data_to_world((0, 0)), result.data_to_world((2, 3)))
     moved = {"Y": slice(4, 14), "X": slice(3, 13)}
-    again = layers.show_preview(viewer, result, "YX", moved, labels, preview)
+    again = show_preview(viewer, result, "YX", moved, small, preview)
     assert again is preview
     np.testing.assert_allclose(again.data_to_world((0, 0)), result.data_to_world((4, 3)))
-    layers.end_preview(viewer, preview, result)
+    end_preview(viewer, preview, result)
     assert preview not in viewer.layers
     assert result.visible
 

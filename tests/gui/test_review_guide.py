@@ -5,11 +5,12 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils.key_bindings import coerce_keybinding
 
+from napari_cellseg.core.editing.delete import delete
 from napari_cellseg.core.editing.edit import changes
 from napari_cellseg.core.editing.merge import merge
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.review.risk import rate_objects
-from napari_cellseg.gui import layers
+from napari_cellseg.gui import drawing
 from napari_cellseg.gui.boxes.review import KEYS, ReviewBox
 from napari_cellseg.gui.correct import review as module
 from napari_cellseg.gui.correct.review import ReviewGuide
@@ -126,7 +127,7 @@ def test_goes_from_the_riskiest_to_the_safest(corner):
     corner.check_shown(order[0])
     assert corner.labels in corner.viewer.layers.selection
     assert corner.viewer.layers.selection.active is corner.labels
-    assert layers.region_layer(corner.viewer) is None  # the frame is no region to segment
+    assert drawing.region_layer(corner.viewer) is None  # the frame is no region to segment
     assert corner.document.history.undo_name == ""
 
 
@@ -380,21 +381,32 @@ def test_planes_of_a_stack(qtbot):
     assert corner.document.labels[:2].any()
 
 
-def test_an_object_of_several_planes_is_there_until_its_last_pixel(qtbot):
+def test_an_object_of_several_planes_is_deleted_on_all_of_them(qtbot):
     data = np.zeros((3, 60, 60), np.int32)
     data[:] = np.where(things() == 6, 6, 0)
     data[0] = things()
-    corner = Corner(qtbot, data).start()
-    while corner.current != 6:
-        corner.press("N")
-    places = []
-    while (corner.document.labels == 6).any():
-        assert corner.queue.state(6) is not Review.DELETED
-        corner.guide.queue.go_to(6)
-        corner.press("D")
-        places.append(int((corner.document.labels == 6).any(axis=(1, 2)).sum()))
-    assert places == [2, 1, 0]
+    corner = Corner(qtbot, data.copy()).start()
+    corner.guide.queue.go_to(6)
+    corner.guide._show_current()
+    assert "on 3 planes" in corner.box.what.text()
+    corner.press("D")
+    np.testing.assert_array_equal(corner.document.labels, np.where(data == 6, 0, data))
+    assert corner.told[-1] == "Object 6 is deleted, on all 3 planes it was on."
     assert corner.queue.state(6) is Review.DELETED
+    assert len(corner.document.history) == 1
+    corner.bench.undo()
+    np.testing.assert_array_equal(corner.document.labels, data)
+    assert corner.queue.state(6) is Review.OPEN
+    corner.guide.queue.go_to(6)
+    plane, objects = corner.document.plane((1,)), corner.document.objects((1,))
+    corner.bench.edit("Delete", lambda: delete(plane, objects, [6]), index=(1,))
+    assert corner.queue.state(6) is Review.EDITED, "it is there until its last pixel"
+    assert "on 2 planes" in corner.box.what.text()
+    corner.press("N")
+    assert "planes" not in corner.box.what.text()
+    label = corner.current
+    corner.press("D")
+    assert corner.told[-1] == f"Object {label} is deleted."
 
 
 def test_the_end_leaves_decisions_in_the_table(corner):

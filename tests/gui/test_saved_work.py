@@ -99,6 +99,7 @@ def test_it_opens_as_it_was_and_the_sliders_move_it(qtbot, worked, second, tmp_p
     assert document.states == states
     assert document.states[2] == ObjectState("accepted", True, "odd")
     assert document.erased.size
+    assert session.run.record.objects == len(np.unique(labels)) - 1
 
     for one in (tab, again):
         one.move("min_area", 5)
@@ -130,6 +131,8 @@ def test_what_was_done_and_reviewed_is_told_on(qtbot, worked, second, tmp_path):
     work = read_work(path)
     assert [step["name"] for step in work.history] == ["Delete", "Accept"]
     assert [step["objects"] for step in work.history] == [[1], [2]]
+    assert work.history[1]["decided"] == {"accepted": [2]}
+    assert all(step["when"] and "by" in step for step in work.history)
     assert work.labels.provenance["corrections"]["states"]["id"] == [2]
     assert "history" not in work.labels.provenance
 
@@ -174,8 +177,13 @@ def test_an_image_that_moved_is_asked_for(qtbot, worked, field, tmp_path, monkey
         asked.append(reason)
         return [other, moved][len(asked) - 1]
 
-    image, _ = opened(ViewerModel(), path, ask=ask)
+    viewer = ViewerModel()
+    image, labels = opened(viewer, path, ask=ask)
     np.testing.assert_array_equal(image.data, discs())
+    image._source = image.source.model_copy(update={"path": str(path)})  # as napari does
+    save.collected(viewer, labels).write(tmp_path / "again.cellseg")
+    again = read_work(tmp_path / "again.cellseg")
+    assert (again.image.path, again.pixels) == (str(moved), None)
     assert "neither at" in asked[0]
     assert "other pixels" in asked[1]
     warned = []
@@ -247,15 +255,18 @@ class TestContributions:
         with pytest.raises(ImageError, match="no viewer"):
             contributions.write_work(str(tmp_path / "w"), data, attributes)
 
-    def test_the_menu_asks_for_a_file_and_tells(self, qtbot, worked, tmp_path, monkeypatch):
-        told = []
+    def test_the_menu_asks_for_a_file_and_tells(self, qtbot, worked, field, tmp_path, monkeypatch):
+        told, proposed = [], []
         monkeypatch.setattr(save, "show_info", told.append)
         monkeypatch.setattr(save, "show_error", told.append)
         chosen = [str(tmp_path / "w")]
         dialog = save.QFileDialog
-        monkeypatch.setattr(dialog, "getSaveFileName", lambda *_: (chosen[0], ""))
+        monkeypatch.setattr(
+            dialog, "getSaveFileName", lambda *given: proposed.append(given[2]) or (chosen[0], "")
+        )
         job = save.ask_and_save(worked.viewer)
         qtbot.waitUntil(lambda: bool(told), timeout=30_000)
+        assert proposed == [str(field.parent / f"{worked.layer.name}.cellseg")]
         assert "w.cellseg" in told[0]
         chosen[0] = str(tmp_path / "absent" / "w.cellseg")
         job = save.ask_and_save(worked.viewer)

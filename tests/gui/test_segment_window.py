@@ -82,6 +82,7 @@ def test_brush_in_the_window_locks_what_it_paints(window, qtbot):
     panel.run()
     wait_for_result(qtbot, panel)
     layer = viewer.layers["field cells"]
+    qtbot.waitUntil(lambda: layer.visible)
     layer.mode = "paint"
     layer.selected_label = 321
     layer.brush_size = 6

@@ -15,8 +15,8 @@ from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.zoo.contents import is_zip, read_all, write_folder
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.gate import Comparison
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.job import Job
+    from napari_cellseg.core.finetuning.judgement.gate import Comparison
     from napari_cellseg.core.finetuning.requests import Requests
     from napari_cellseg.core.finetuning.settings import FineTuneSettings
     from napari_cellseg.core.workflows.finetune import FineTuneResult
@@ -62,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="put the new model among your own, if it is better than its parent",
     )
     parser.add_argument(
+        "--anyway",
+        action="store_true",
+        help="with --install: also if it is not; its card says so",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help="tell events, one JSON object a line, and take orders (pause, resume, preview, "
@@ -86,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Returns
     -------
-    0, also where the parent stays the better model; with ``--install`` 1 in that case.
+    0, also where the parent stays the better model; with ``--install`` alone 1 in that case.
     """
     from napari_cellseg.core.finetuning.requests import Requests
 
@@ -100,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name, one in result.comparisons.items():
         say(_table(name, one))
     say(f"{result.folder}: {'better' if verdict.accepted else 'not better'}. {verdict.reason}")
-    return 1 if arguments.install and not verdict.accepted else 0
+    refused = arguments.install and not (verdict.accepted or arguments.anyway)
+    return 1 if refused else 0
 
 
 def _table(name: str, comparison: Comparison) -> str:
@@ -130,12 +136,14 @@ def _work(
     if output is not None:
         write_folder(output, read_all(folder))
         folder = output
-    if arguments.install and result.verdict.accepted:
+    if arguments.install and (result.verdict.accepted or arguments.anyway):
         folder = install_child(job).folder
     return replace(result, folder=folder)
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    if arguments.anyway and not arguments.install:
+        raise SettingsError("--anyway says what is installed: it goes with --install.")
     if bool(arguments.job) == bool(arguments.data):
         raise SettingsError(
             "Say what to learn from: a prepared fine-tuning (JOB), or folders (--data)."
@@ -156,8 +164,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _job(arguments: argparse.Namespace) -> Generator[Progress, None, Job]:
     """Open the job, or prepare it beside the model that is to come."""
-    from napari_cellseg.core.finetuning.folders import job_beside, job_of_folders
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.folders import job_beside, job_of_folders
+    from napari_cellseg.core.finetuning.jobs.job import Job
 
     if arguments.job:
         path: Path = arguments.job

@@ -52,10 +52,12 @@ def make_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` only once it is complete on disk.
 
     On any error, and on cancelling, nothing is left behind and an earlier file stays as it was.
+    Without `sync` a power cut may still take the file, or leave it empty; a crash of the process
+    may not. It saves waiting for the disk where many small files are written.
 
     Raises
     ------
@@ -68,9 +70,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         with partial.open("xb") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         partial.replace(path)
-        _sync_folder(path.parent)
+        if sync:
+            _sync_folder(path.parent)
     except OSError as error:
         if isinstance(error, OutputError):
             raise

@@ -153,13 +153,10 @@ def aggregated_jaccard(table: OverlapTable) -> float:
 
     Each true object takes the predicted one of highest IoU, which may serve several; objects that
     no one took count in full to the union (Kumar et al. 2017, A dataset and a technique for
-    generalized nuclear segmentation, algorithm 1). Of equal IoU the larger overlap is taken, then
-    the object that appears first.
+    generalized nuclear segmentation, algorithm 1); see `OverlapTable.best`.
     """
-    order = np.lexsort((table.pred_index, -table.overlap, -table.iou, table.true_index))
-    found, first = np.unique(table.true_index[order], return_index=True)
-    best = order[first]
-    missed = np.delete(table.true_area, found).sum()
+    best = table.best
+    missed = np.delete(table.true_area, table.true_index[best]).sum()
     extra = np.delete(table.pred_area, np.unique(table.pred_index[best])).sum()
     union = int(table.union[best].sum() + missed + extra)
     return ratio(int(table.overlap[best].sum()), union)

@@ -62,6 +62,17 @@ class OverlapTable:
         """Intersection over union of every overlapping pair."""
         return np.asarray(self.overlap / self.union)
 
+    @cached_property
+    def best(self) -> IntArray:
+        """The best pair of each true object that has one, in their order.
+
+        That of the highest IoU, of equal IoU that of the larger overlap, then that of the predicted
+        object that appears first, which may serve several.
+        """
+        order = np.lexsort((self.pred_index, -self.overlap, -self.iou, self.true_index))
+        first = np.unique(self.true_index[order], return_index=True)[1]
+        return np.asarray(order[first], np.int64)
+
     @property
     def pixel_counts(self) -> tuple[int, int, int]:
         """True positive, false positive and false negative pixels of cell against background."""

@@ -1,4 +1,4 @@
-"""Layers over labels that show which objects are selected, and which are wrong."""
+"""Layers over labels that show which objects are selected, which are wrong or were removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_cellseg.gui.conversion import in_layer_order
 from napari_cellseg.gui.geometry import Box, full_box
-from napari_cellseg.gui.layers import SIGNAL_COLOUR, forget_history, remove, show_over
+from napari_cellseg.gui.layers import (
+    SIGNAL_COLOUR,
+    Int32Array,
+    forget_history,
+    remove,
+    show_over,
+    signal_colours,
+)
 from napari_cellseg.gui.overlays import lay_over
 
 SELECTED_NAME = "Selected objects"
@@ -91,4 +98,16 @@ def show_errors(
     box = full_box(below, axes)
     layer = show_over(viewer, ERRORS_NAME, below, axes, box, codes, colormap=colormap, opacity=0.75)
     layer.help = "Orange: missed; sky blue: extra; red: merged; pink: split; yellow: poor outline."
+    return layer
+
+
+def show_removed(
+    viewer: ViewerModel, result: LabelsLayer, axes: str, labels: Int32Array, title: str
+) -> LabelsLayer:
+    """Show removed objects over `result` in a signal colour, ready to be clicked."""
+    colours = signal_colours()
+    name = f"Removed: {title}"
+    box = full_box(result, axes)
+    layer = show_over(viewer, name, result, axes, box, labels, colormap=colours, opacity=0.8)
+    viewer.layers.selection.active = layer
     return layer

@@ -1,9 +1,9 @@
-"""The only place, with overlays.py and highlights.py, that adds, edits or removes layers."""
+"""The only place, with those that import it, that adds, edits or removes layers."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Shapes, Vectors
+from napari.layers._source import layer_source
 from napari.utils.colormaps import CyclicLabelColormap
 
+from napari_cellseg.core.arrays import Image
+from napari_cellseg.gui.adding import insert
 from napari_cellseg.gui.conversion import (
     CORRECTIONS_KEY,
     HISTORY_KEY,
@@ -22,7 +25,6 @@ from napari_cellseg.gui.conversion import (
 )
 from napari_cellseg.gui.geometry import Box, full_box, placement, spatial_axes
 
-REGION_NAME = "CellSeg region"
 SIGNAL_COLOUR = "#ff9f1c"
 _LINE_WIDTH = 2.5  # px on the screen
 PASSING_KEY = "napari-cellseg passing"
@@ -54,6 +56,27 @@ def labels_layers(viewer: ViewerModel) -> list[LabelsLayer]:
     ]
 
 
+def add_image(viewer: ViewerModel, image: Image, name: str = "") -> ImageLayer:
+    """Add an image that was read from a file, with its pixel size, and select it."""
+    axes = image.axes.removesuffix("C") if image.rgb else image.axes
+    y, x = image.pixel_size or (1.0, 1.0)
+    steps = {"Z": image.z_step or 1.0, "Y": y, "X": x}
+    lengths = {"Y", "X"} if image.pixel_size else set()
+    lengths |= {"Z"} if image.z_step and image.pixel_size else set()
+    with layer_source(path=str(image.source) if image.source is not None else None):
+        layer = ImageLayer(
+            image.data,
+            rgb=image.rgb,
+            name=name or image.name,
+            scale=tuple(steps.get(axis, 1.0) for axis in axes),
+            units=tuple("micrometer" if axis in lengths else "pixel" for axis in axes),
+            axis_labels=tuple(axes.lower()),
+            metadata={"channel_names": image.channel_names} if image.channel_names else {},
+        )
+    viewer.add_layer(layer)
+    return layer
+
+
 def add_result(
     viewer: ViewerModel,
     source: ImageLayer,
@@ -67,9 +90,10 @@ def add_result(
         in_layer_order(labels, spatial_axes(source, axes)),
         name=f"{source.name} cells",
         metadata={METADATA_KEY: dict(metadata)},
+        visible=False,
         **placement(source, axes, box),
     )
-    viewer.add_layer(layer)
+    insert(viewer, layer)
     return layer
 
 
@@ -84,8 +108,9 @@ def add_labels(viewer: ViewerModel, labels: Int32Array, about: Mapping[str, Any]
         units=tuple(about["units"]),
         axis_labels=tuple(about["axis_labels"]),
         metadata={METADATA_KEY: dict(about["metadata"])},
+        visible=False,
     )
-    viewer.add_layer(layer)
+    insert(viewer, layer)
     return layer
 
 
@@ -124,55 +149,27 @@ def show_over(
     axes: str,
     box: Box,
     labels: npt.NDArray[Any],
+    then: Callable[[], None] | None = None,
     **options: Any,
 ) -> LabelsLayer:
-    """Show a passing layer over part `box` of the layer `below`, without taking the focus."""
+    """Show a passing layer over part `box` of the layer `below`, without taking the focus.
+
+    `then` is called as soon as it is seen.
+    """
     selected = viewer.layers.selection.active
     layer = LabelsLayer(
         in_layer_order(labels, axes),
         name=name,
         metadata={PASSING_KEY: True},
+        visible=False,
         **options,
         **placement(below, axes, box),
     )
     layer.editable = False
-    viewer.layers.insert(viewer.layers.index(below) + 1, layer)
+    insert(viewer, layer, viewer.layers.index(below) + 1, then)
     if selected is not None:
         viewer.layers.selection.active = selected
     return layer
-
-
-def show_preview(
-    viewer: ViewerModel,
-    result: LabelsLayer,
-    axes: str,
-    box: Box,
-    labels: Int32Array,
-    last: LabelsLayer | None,
-) -> LabelsLayer:
-    """Show `labels` in place of part `box` of `result`, in the layer of the `last` preview.
-
-    16-bit numbers: napari uploads those as they are, while it has to colour 32-bit ones itself.
-    """
-    small = np.where(labels > 0, (labels - 1) % 65535 + 1, 0).astype(np.uint16)
-    small = small.reshape(*(1 for _ in axes.replace("C", "")[:-2]), *small.shape)
-    place = placement(result, axes, box)
-    shown = in_layer_order(small, axes)
-    if last is not None and last in viewer.layers and last.data.shape == shown.shape:
-        last.translate = place["translate"]
-        last.data = shown
-        return last
-    if last is not None:
-        remove(viewer, last)
-    result.visible = False
-    return show_over(viewer, f"{result.name} (preview)", result, axes, box, small)
-
-
-def end_preview(viewer: ViewerModel, preview: LabelsLayer, result: LabelsLayer | None) -> None:
-    """Show the result again in place of its preview."""
-    remove(viewer, preview)
-    if result is not None:
-        result.visible = True
 
 
 def show_marked(
@@ -182,18 +179,6 @@ def show_marked(
     colours = signal_colours()
     box = full_box(over, axes)
     return show_over(viewer, name, over, axes, box, marked, colormap=colours, opacity=0.6)
-
-
-def show_removed(
-    viewer: ViewerModel, result: LabelsLayer, axes: str, labels: Int32Array, title: str
-) -> LabelsLayer:
-    """Show removed objects over `result` in a signal colour, ready to be clicked."""
-    colours = signal_colours()
-    name = f"Removed: {title}"
-    box = full_box(result, axes)
-    layer = show_over(viewer, name, result, axes, box, labels, colormap=colours, opacity=0.8)
-    viewer.layers.selection.active = layer
-    return layer
 
 
 def signal_colours() -> CyclicLabelColormap:
@@ -262,34 +247,3 @@ def remove(viewer: ViewerModel, layer: Any) -> None:
         gc.unfreeze()
     if selected is not layer and selected in viewer.layers:
         viewer.layers.selection.active = selected
-
-
-def region_layer(viewer: ViewerModel) -> Shapes | None:
-    """Return the shapes layer that holds the region: the active one, else the topmost drawn on."""
-    active = viewer.layers.selection.active
-    if isinstance(active, Shapes) and len(active.data):
-        return active
-    for layer in reversed(viewer.layers):
-        passing = layer.metadata.get(PASSING_KEY)
-        if isinstance(layer, Shapes) and len(layer.data) and not passing:
-            return layer
-    return None
-
-
-def start_drawing(viewer: ViewerModel, source: ImageLayer, name: str, mode: str) -> Shapes:
-    """Add a shapes layer over `source`, select it, and start drawing in `mode`."""
-    layer = Shapes(
-        ndim=source.ndim,
-        name=name,
-        edge_color=SIGNAL_COLOUR,
-        face_color="transparent",
-        edge_width=2,
-        scale=source.scale,
-        translate=source.translate,
-        rotate=source.rotate,
-        units=source.units,
-        axis_labels=source.axis_labels,
-    )
-    viewer.add_layer(layer)
-    layer.mode = mode
-    return layer

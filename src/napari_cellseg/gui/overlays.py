@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
+from napari_cellseg.gui.adding import insert
 from napari_cellseg.gui.conversion import in_layer_order
 from napari_cellseg.gui.geometry import Box, full_box, placement
 from napari_cellseg.gui.layers import (
@@ -28,6 +29,7 @@ TRAINED_NAME = "Preview of the training"
 _OF_KEY = "napari-cellseg labels"  # metadata of an area: the labels that it belongs to
 _OUTLINED = 2**22  # pixels of a plane
 _OUTLINE = 3  # px
+_TRAINED_OUTLINE = 2  # px
 _TINT = 0.3
 _PLACES = ("scale", "translate", "rotate", "shear", "affine")
 
@@ -49,6 +51,7 @@ def add_reviewed(
         name=REVIEWED_NAME,
         metadata={PASSING_KEY: True, _OF_KEY: str(below.unique_id)},
         colormap=signal_colours(),
+        visible=False,
         **placement(below, axes, box),
     )
     large = mask.shape[-1] * mask.shape[-2] > _OUTLINED
@@ -174,7 +177,7 @@ def connect_place(layer: LabelsLayer, slot: Any, on: bool = True) -> None:
 
 def _insert(viewer: ViewerModel, below: LabelsLayer, layer: LabelsLayer) -> None:
     selected = viewer.layers.selection.active
-    viewer.layers.insert(viewer.layers.index(below) + 1, layer)
+    insert(viewer, layer, viewer.layers.index(below) + 1)
     if selected is not None:
         viewer.layers.selection.active = selected
 
@@ -184,17 +187,25 @@ def show_trained(
     below: LabelsLayer,
     axes: str,
     box: Box,
-    labels: npt.NDArray[np.int32],
+    objects: UInt8Array,
     last: LabelsLayer | None,
 ) -> LabelsLayer:
-    """Show the outlines of objects (Y, X) that a model in training finds, over part of `below`."""
+    """Show the objects (Y, X) that a model in training finds, over part of `below`.
+
+    They take the place of the `last` ones. They are outlined, or tinted where the part is beyond
+    2048²: see `add_reviewed`.
+    """
+    shape = tuple(box[axis].stop - box[axis].start for axis in "TZYX" if axis in box)
+    shown = in_layer_order(objects.reshape(shape), axes)
+    if last is not None and last in viewer.layers and last.data.shape == shown.shape:
+        last.data = shown
+        last.translate = placement(below, axes, box)["translate"]
+        return last
     if last is not None:
         remove(viewer, last)
-    small = (labels > 0) * ((labels - 1) % 255 + 1)
-    shape = tuple(box[axis].stop - box[axis].start for axis in "TZYX" if axis in box)
-    layer = show_over(
-        viewer, TRAINED_NAME, below, axes, box, small.astype(np.uint8).reshape(shape), opacity=1.0
-    )
-    layer.contour = 2
+    layer = show_over(viewer, TRAINED_NAME, below, axes, box, objects.reshape(shape), opacity=1.0)
+    large = objects.size > _OUTLINED
+    layer.contour = 0 if large else _TRAINED_OUTLINE
+    layer.opacity = _TINT if large else 1.0
     layer.help = "What the model that is being trained would find here now."
     return layer

@@ -37,12 +37,33 @@ class Planes:
         """Shape (T?, Z?, Y, X) of maps and labels."""
         return self.prediction.shape
 
+    @property
+    def nbytes(self) -> tuple[int, int]:
+        """Bytes of the maps in memory, and in temporary files."""
+        return self.prediction.nbytes
+
+    def rest(self) -> None:
+        """Forget the stages: they are worked out again when a slider moves."""
+        self._processors = OrderedDict()
+
+    def put_away(self) -> None:
+        """Move the maps into temporary files; from any thread, and whatever uses them goes on.
+
+        Raises
+        ------
+        OutputError
+            If there is no room for them.
+        """
+        self.prediction = self.prediction.on_disk()
+        self.rest()
+
     def _processor(self, index: Index) -> PostProcessor:
-        processor = self._processors.get(index)
+        kept = self._processors  # `rest` may put another in its place
+        processor = kept.get(index)
         if processor is None:
-            processor = self._processors[index] = PostProcessor(self.prediction.plane(index))
-            while len(self._processors) > self._capacity:
-                self._processors.popitem(last=False)
+            processor = kept[index] = PostProcessor(self.prediction.plane(index))
+            while len(kept) > self._capacity:
+                kept.popitem(last=False)
         return processor
 
     def part(

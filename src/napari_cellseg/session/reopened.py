@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def run_of(work: SavedWork, decided: Decided) -> Generator[Progress, None, Run]:
     planes = Planes(prediction)
     _, removed = yield from planes.all_planes(recipe.post)
     classes = classify(decided.labels, prediction.classes) if prediction.classes else None
-    return Run(
+    run = Run(
         _without_pixels(reference, work),
         recipe,
         record,
@@ -56,6 +57,7 @@ def run_of(work: SavedWork, decided: Decided) -> Generator[Progress, None, Run]:
         work.mask,
         classes,
     )
+    return replace(run, record=run.new_record())  # of the objects that are left
 
 
 def _without_pixels(reference: ImageReference, work: SavedWork) -> Image:

@@ -95,17 +95,54 @@ class Run:
             removed=self.removed_counts(),
         )
 
-    def part(self, post: PostParams, index: Index, region: tuple[slice, slice]) -> Int32Array:
-        """Return the labels of a region of one plane, to be seen before the whole is ready."""
+    def part(
+        self,
+        post: PostParams,
+        index: Index,
+        region: tuple[slice, slice],
+        decided: Decided | None = None,
+    ) -> Int32Array:
+        """Return the labels of a region of one plane, to be seen before the whole is ready.
+
+        Parameters
+        ----------
+        post
+            The settings.
+        index, region
+            Which plane, and which rows and columns of it.
+        decided
+            What a person decided there until now, as of `Decided.part`; None if nothing
+            was since the labels of the run.
+        """
         labels = self.planes.part(post, index, region)
-        box = (*(slice(i, i + 1) for i in index), *region)
-        locks = self.locks.crop(self.planes.shape, box)
+        if decided is None:
+            box = (*(slice(i, i + 1) for i in index), *region)
+            locks = self.locks.crop(self.planes.shape, box)
+        else:
+            locks = decided.locks()
         mask = None if self.mask is None else self.mask[region]
-        return locks.flow_around(keep_inside(labels, mask))
+        labels = locks.flow_around(keep_inside(labels, mask))
+        if decided is not None and decided.handled:
+            labels = keep_numbers(decided.labels, labels, locks.ids, decided.highest)
+        return labels
 
     def without_labels(self) -> Run:
         """Return the run without what the labels on screen hold anyway, to be remembered."""
         return replace(self, labels=np.zeros(0, np.int32), locks=Locks.none())
+
+    @property
+    def held(self) -> Planes:
+        """What of it takes most memory, shared with all that other settings made of it."""
+        return self.planes
+
+    @property
+    def parts(self) -> dict[int, int]:
+        """Bytes of what else a remembered run keeps, by the identity of each part."""
+        rules = [gone for plane in self.removed.values() for gone in plane.values()]
+        found = {id(self.removed): sum(one.pixels.nbytes + one.bounds.nbytes for one in rules)}
+        if self.classes is not None:
+            found[id(self.classes)] = self.classes.ids.nbytes + self.classes.probability.nbytes
+        return found
 
     def with_labels(self, decided: Decided) -> Run:
         """Return the remembered run with the labels on screen."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_cellseg.core.batch import queue as queue_module
-from napari_cellseg.core.batch.inputs import BatchInput, find_inputs, read_list
+from napari_cellseg.core.batch.inputs import BatchInput, find_inputs, named, read_list
 from napari_cellseg.core.batch.names import result_names
 from napari_cellseg.core.batch.queue import Queue, State
 from napari_cellseg.core.batch.tables import join_tables, write_columns, write_rows
@@ -53,6 +53,21 @@ def test_names_never_meet(folders, data):
     assert len({name.casefold() for name in names}) == len(paths)
 
 
+def test_inputs_gathered_one_by_one_are_named_as_if_found_together(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        with tifffile.TiffWriter(tmp_path / folder / "x.tif") as writer:
+            for n in range(2):
+                writer.write(np.zeros((40, 50 + n), np.uint8))
+    tifffile.imwrite(tmp_path / "a" / "y.tif", np.zeros((4, 5), np.uint8))
+    found = find_inputs([tmp_path / "a", tmp_path / "b"])
+    one_by_one = [*find_inputs([tmp_path / "a"]), *find_inputs([tmp_path / "b"])]
+    layers = [BatchInput("y"), BatchInput("GFP: 1/2")]
+    names = [one.name for one in named([layers[0], *one_by_one, layers[1]])]
+    assert names == ["y_2", *(one.name for one in found), "GFP_ 1_2"]
+    assert names[1] == "a_x_0"
+
+
 def test_a_list_of_paths(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text("# images\na.tif\n\n  b c.tif\n/d/e.tif\n", "utf-8")
@@ -88,6 +103,24 @@ def test_the_time_left_goes_by_the_size_of_the_files(tmp_path, monkeypatch):
     }  # fmt: skip
     assert queue.settled == 4
     assert not queue.start(2)
+
+
+def test_an_image_that_runs_tells_how_far_it_is(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(queue_module.time, "monotonic", lambda: now[0])
+    (tmp_path / "a").write_bytes(b"x" * 50)
+    (tmp_path / "b").write_bytes(b"x" * 150)
+    queue = Queue([BatchInput(name, tmp_path / name) for name in "ab"])
+    queue.start(0)
+    queue.report(0, 0.5)
+    now[0] += 3
+    assert queue.items[0].share == 0.5
+    assert queue.seconds_left() == pytest.approx(21)
+    queue.settle(0, State.DONE)
+    assert queue.seconds_left() == pytest.approx(9)
+    queue.start(1)
+    queue.cancel(1, "Enough.")
+    assert (queue.is_cancelled(1), queue.reason(1)) == (True, "Enough.")
 
 
 def test_tables_below_each_other(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_cellseg.core.arrays import Image
-from napari_cellseg.core.finetuning.source import Source
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.store import ModelEntry
 

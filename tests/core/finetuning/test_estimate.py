@@ -12,8 +12,8 @@ from napari_cellseg.core._torch import torch
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.finetuning import estimate as module
 from napari_cellseg.core.finetuning.estimate import estimate
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.finetuning.settings import FineTuneSettings
-from napari_cellseg.core.finetuning.source import Source
 from napari_cellseg.core.zoo.card import Card
 
 CARD = Card(name="tiny", architecture="attention-linknet", params={"width": 0.05})
@@ -35,7 +35,8 @@ def reckon(monkeypatch, seconds=0.5, kept=1e6, sources=None, **changes):
 def test_it_is_there_without_torch():
     code = (
         "import sys, napari_cellseg.core.finetuning.estimate, "
-        "napari_cellseg.core.finetuning.replay, napari_cellseg.core.finetuning.gate; "
+        "napari_cellseg.core.finetuning.material.replay, "
+        "napari_cellseg.core.finetuning.judgement.gate; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

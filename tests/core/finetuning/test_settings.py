@@ -8,8 +8,8 @@ import pytest
 
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.errors import SettingsError
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.finetuning.settings import FineTuneSettings, typical_diameter
-from napari_cellseg.core.finetuning.source import Source
 from napari_cellseg.core.zoo.card import Card
 
 RECIPE = {

@@ -66,6 +66,15 @@ def test_a_piece_as_large_as_the_least_seed_counts(area, count, compiled) -> Non
     assert processor.run(PLAIN.replace(contour_gap=3, min_seed_area=area)).count == count
 
 
+@pytest.mark.parametrize(("rows", "count"), [(1, 1), (4, 2)])
+def test_a_lobe_is_no_cell_of_its_own(rows, count, compiled) -> None:
+    maps = half_contour(6)  # two halves of 20 x 19 px, the left one cut down to some rows
+    maps["foreground"][5 : 15 - rows, 10:27] = maps["foreground"][15 + rows : 25, 10:27] = 0
+    processor = PostProcessor(maps, compiled=compiled)
+    params = PLAIN.replace(contour_gap=3, min_seed_area=0)
+    assert processor.run(params).count == count
+
+
 def cut_seeds(mask: np.ndarray, contour: np.ndarray, gap: int, least: int) -> np.ndarray:
     """Return the seeds pixel by pixel: whole ones first, then the pieces of those that are cut."""
     kernel, thick = np.ones((3, 3), bool), contour
@@ -77,7 +86,7 @@ def cut_seeds(mask: np.ndarray, contour: np.ndarray, gap: int, least: int) -> np
     for number in range(1, seeds.max() + 1):
         seed = seeds == number
         inside = [pieces == n for n in np.unique(pieces[seed & (pieces > 0)])]
-        inside = [piece for piece in inside if piece.sum() >= least]
+        inside = [piece for piece in inside if piece.sum() >= max(least, 0.15 * seed.sum())]
         if len(inside) > 1:
             parts += inside
         elif seed.sum() >= least:

@@ -40,6 +40,21 @@ def test_packing_of_a_tall_picture_keeps_every_row() -> None:
     np.testing.assert_array_equal(bits.unpack(bits.pack_above(picture, 99), 700), picture > 99)
 
 
+@settings(max_examples=60)
+@given(nodes=st.integers(0, 40), data=st.data())
+def test_few_and_many_nodes_are_connected_alike(nodes, data) -> None:
+    node = st.integers(0, max(nodes - 1, 0))
+    pairs = data.draw(st.lists(st.tuples(node, node), max_size=60 if nodes else 0))
+    ends = np.array(pairs, np.int64).reshape(-1, 2).T
+    found = []
+    for limit in (10**6, -1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plain, "_FEW_NODES", limit if nodes else 10**6)
+            found.append(plain._connect(nodes, *ends))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
 @settings(max_examples=50)
 @given(mask=MASKS, radius=st.integers(0, 4))
 def test_morphology_equals_scipy(mask, radius) -> None:

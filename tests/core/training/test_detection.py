@@ -1,6 +1,7 @@
 """Training of detection networks: targets, the guide first, resumed runs, bundles that work."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import tifffile
 pytest.importorskip("torch")
 
 from napari_cellseg.core._torch import torch
+from napari_cellseg.core.data.patches import PatchSampler
+from napari_cellseg.core.data.sources import find_pairs, load_pairs
 from napari_cellseg.core.models.detector import ObjectTargets
 from napari_cellseg.core.models.guide import GuideUNet
 from napari_cellseg.core.progress import finish
@@ -17,6 +20,7 @@ from napari_cellseg.core.training.detection import (
     GUIDE_SHARE,
     DetectionTrainer,
     guide_loss,
+    make_trainer,
     object_targets,
 )
 from napari_cellseg.core.training.recipes.registry import ONLY_GEOMETRY
@@ -193,6 +197,27 @@ def test_training_and_segmenting_from_the_command_line(data, tmp_path):
     assert main([*told, "--set", "post.mask_threshold=0.4"]) == 0
     (written,) = labels.glob("*.tif")
     assert tifffile.imread(written).shape == (40, 40)
+
+
+@pytest.mark.parametrize("name", ["mask-rcnn", FULL])
+def test_the_loss_on_validation_is_repeatable_and_changes_nothing(name, data):
+    config = TINY.replace(model=name, steps=2)
+    images = finish(load_pairs(find_pairs(data, "val"), config.normalization))
+    sampler = PatchSampler(images, 32, 1, config.augment, config.targets, 0.5, 0)
+    trainer = make_trainer(config, sampler, "cpu")
+    before = {name: value.clone() for name, value in trainer.average.state_dict().items()}
+    torch.manual_seed(4)
+    wanted = torch.rand(3)
+    torch.manual_seed(4)
+    first, second = (trainer.loss_of({}, images[0]) for _ in range(2))
+    assert first == second
+    assert np.isfinite(first)
+    assert torch.equal(torch.rand(3), wanted)  # the steps to come are the same
+    after = trainer.average.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not any(part.training for part in trainer.average.modules())
+    worse = replace(images[0], image=1 - images[0].image)
+    assert trainer.loss_of({}, worse) != first
 
 
 @pytest.mark.slow

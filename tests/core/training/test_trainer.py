@@ -15,6 +15,7 @@ from napari_cellseg.core.data.patches import PatchSampler
 from napari_cellseg.core.data.sources import LabelledImage
 from napari_cellseg.core.data.targets import TargetParams
 from napari_cellseg.core.errors import DeviceError, OutputError, TrainingError
+from napari_cellseg.core.training import checkpoint
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.training.trainer import Trainer
 
@@ -76,6 +77,25 @@ def test_each_optimiser_is_its_own():
     assert trained[2].optimizer.param_groups[0]["momentum"] == 0.9
     assert not same(trained[0], trained[1])
     assert not same(trained[1], trained[2])
+
+
+def test_a_fused_step_is_the_plain_one():
+    """Also with weights of a network whose channels are last in memory, and after resuming."""
+    trainer = Trainer(TINY.replace(batch_norm="keep"), Patches(), "cpu")
+    plain = [p.detach().clone() for p in trainer._learning]
+    optimizer = torch.optim.AdamW(plain, lr=1e-3, weight_decay=TINY.weight_decay, fused=False)
+    for _ in range(3):
+        trainer._gradients()
+        torch.nn.utils.clip_grad_norm_(trainer._learning, 5.0)
+        for one, now in zip(plain, trainer._learning, strict=True):
+            one.grad = now.grad.clone()
+        trainer.optimizer.step()
+        optimizer.step()
+        state = checkpoint.optimizer_state(trainer.optimizer)
+        saved = {name: value.contiguous() for name, value in state[0].items()}
+        checkpoint.restore_optimizer(trainer.optimizer, saved, state[1])
+    for one, now in zip(plain, trainer._learning, strict=True):
+        torch.testing.assert_close(one, now.detach(), atol=1e-6, rtol=1e-4)
 
 
 def test_a_plateau_lowers_the_rate_of_the_next_step():

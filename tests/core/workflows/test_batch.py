@@ -15,14 +15,22 @@ from napari_cellseg.core import files
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.batch.inputs import BatchInput, find_inputs
-from napari_cellseg.core.batch.queue import Queue, State
+from napari_cellseg.core.batch.plan import read_plan
+from napari_cellseg.core.batch.queue import FINISHED_BEFORE, Queue, State
 from napari_cellseg.core.batch.settings import BatchSettings
-from napari_cellseg.core.errors import DataError, DeviceError, ModelError, OutputError
+from napari_cellseg.core.errors import (
+    DataError,
+    DeviceError,
+    ModelError,
+    OutputError,
+    UnknownNameError,
+)
+from napari_cellseg.core.export.registry import EXPORTERS
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.reading import read_image, read_labels
 from napari_cellseg.core.recipe import Recipe
-from napari_cellseg.core.workflows import batch as module
-from napari_cellseg.core.workflows.batch import FINISHED_BEFORE, batch
+from napari_cellseg.core.workflows import batch_pipeline as module
+from napari_cellseg.core.workflows.batch import batch
 from napari_cellseg.core.workflows.segment import segment
 from napari_cellseg.core.zoo.bundle import Model
 from napari_cellseg.core.zoo.card import Card
@@ -144,10 +152,10 @@ def test_a_bad_file_is_told_and_left_out(images, out, model):
 class TestResumed:
     def test_finished_files_are_not_done_again(self, images, out, model, monkeypatch):
         run(images, out, model, measure=True)
-        seen, real = [], module.run_network
+        seen, real = [], module.first_pass
         monkeypatch.setattr(
             module,
-            "run_network",
+            "first_pass",
             lambda image, *a, **k: seen.append(image.name) or real(image, *a, **k),
         )
         table, summary = (out / "measurements.csv").read_bytes(), rows(out / "summary.csv")
@@ -167,6 +175,7 @@ class TestResumed:
             (lambda images, out: os.utime(images / "f2.tif", (1, 1)), [1]),
             (lambda images, out: tifffile.imwrite(images / "f3.tif", squares(6)), [2]),
             (lambda images, out: (out / "labels" / "f4_labels.tif").unlink(), [3]),
+            (lambda images, out: (out / "labels" / "f1_labels.tif").write_bytes(b"II"), [0]),
             (lambda images, out: (out / ".batch" / "finished.jsonl").unlink(), [0, 1, 2, 3]),
         ],
     )
@@ -176,12 +185,22 @@ class TestResumed:
         done = [n for n, state in enumerate(states(run(images, out, model))) if state == "done"]
         assert done == again
 
-    def test_another_recipe_and_a_wish_do_everything_again(self, images, out, model):
+    def test_a_wish_does_everything_again(self, images, out, model):
         run(images, out, model)
         assert states(run(images, out, model, again=True)) == ["done"] * 4
+
+    def test_results_of_another_recipe_are_replaced_only_on_request(self, images, out, model):
+        run(images, out, model)
         other = RECIPE.with_setting("post.min_area", 7)
-        assert states(run(images, out, model, other)) == ["done"] * 4
+        with pytest.raises(OutputError, match=r"another recipe \(4 images\)"):
+            run(images, out, model, other)
+        assert Recipe.load(out / "recipe.json").post.min_area == RECIPE.post.min_area
+        assert states(run(images, out, model)) == ["skipped"] * 4
+        only = Queue(find_inputs([images / "f1.tif"]))
+        assert states(run(only, out, model, other, again=True)) == ["done"]
         assert Recipe.load(out / "recipe.json").post.min_area == 7
+        # what was replaced, and what was not asked for again, is forgotten
+        assert states(run(images, out, model, other)) == ["skipped"] + ["done"] * 3
 
     def test_what_was_not_measured_is_done_again_but_not_the_reverse(self, images, out, model):
         run(images, out, model)
@@ -264,20 +283,20 @@ class TestStopped:
             raise DeviceError("The device is gone.")
             yield
 
-        monkeypatch.setattr(module, "run_network", broken)
+        monkeypatch.setattr(module, "first_pass", broken)
         with pytest.raises(DeviceError):
             run(images, out, model)
         assert threading.active_count() == 1 or not _threads()
 
     def test_too_little_memory_for_one_does_not(self, images, out, model, monkeypatch):
-        real = module.run_network
+        real = module.first_pass
 
         def greedy(image, *arguments, **options):
             if image.name == "f2":
                 raise MemoryError
             return (yield from real(image, *arguments, **options))
 
-        monkeypatch.setattr(module, "run_network", greedy)
+        monkeypatch.setattr(module, "first_pass", greedy)
         result = run(images, out, model)
         assert states(result) == ["done", "failed", "done", "done"]
         assert "memory" in result.items[1].note
@@ -297,6 +316,109 @@ class TestStopped:
         assert not out.exists()
 
 
+def small_squares():
+    image = np.zeros((64, 96), np.uint8)
+    for y in range(3, 54, 12):
+        for x in range(3, 86, 12):
+            image[y : y + 6, x : x + 6] = 200
+    return image
+
+
+def test_images_that_the_network_sees_twice_give_the_labels_of_segment(images, out, model):
+    card = model.card.replace(diameter_range=(10, 30), object_diameter=16)
+    model = Model(card, model.network)
+    tifffile.imwrite(images / "f2.tif", small_squares())
+    result = run(images, out, model)
+    assert states(result) == ["done"] * 4
+    wanted = finish(segment(read_image(images / "f2.tif"), RECIPE, model=model, device="cpu"))
+    assert wanted.prediction.scale == 2  # or it would not be seen twice
+    labels = read_labels(out / "labels" / "f2_labels.tif")
+    np.testing.assert_array_equal(labels.data, wanted.labels.data)
+    assert labels.provenance["steps"] == list(wanted.record.steps)
+    assert labels.provenance["scale"] == 2
+
+
+def test_one_cancelled_between_both_looks_is_left_out(images, out, model, monkeypatch):
+    card = model.card.replace(diameter_range=(10, 30), object_diameter=16)
+    tifffile.imwrite(images / "f2.tif", small_squares())
+    queue, settled = Queue(find_inputs([images])), module.FirstPass.settled
+
+    def cancelling(self):
+        if self.image.name == "f2":
+            queue.cancel(1, "Not that one.")
+        return settled(self)
+
+    monkeypatch.setattr(module.FirstPass, "settled", cancelling)
+    result = run(queue, out, Model(card, model.network))
+    assert states(result) == ["done", "skipped", "done", "done"]
+    assert result.items[1].note == "Not that one."
+    assert not (out / "labels" / "f2_labels.tif").exists()
+
+
+class TestFormats:
+    def test_other_formats_lie_beside_the_labels_and_are_done_when_asked_for(
+        self, images, out, model
+    ):
+        run(images, out, model)
+        assert states(run(images, out, model, formats=("imagej-roi",))) == ["done"] * 4
+        assert (out / "imagej-roi" / "f3.zip").is_file()
+        assert states(run(images, out, model, formats=("imagej-roi",))) == ["skipped"] * 4
+        assert states(run(images, out, model)) == ["skipped"] * 4
+        (out / "imagej-roi" / "f3.zip").unlink()
+        again = states(run(images, out, model, formats=("imagej-roi",)))
+        assert again == ["skipped", "skipped", "done", "skipped"]
+
+    def test_an_unknown_one_is_told_before_anything_is_done(self, images, out, model):
+        with pytest.raises(UnknownNameError):
+            run(images, out, model, formats=("papyrus",))
+        assert not out.exists()
+
+    def test_what_a_format_refuses_fails_that_image_and_what_the_disk_refuses_all(
+        self, images, out, model, monkeypatch
+    ):
+        kind = EXPORTERS["geojson"]
+        write, disk = kind.write, [False]
+
+        def refusing(self, labels, path, *others):
+            if path.stem == "f2":
+                if not disk[0]:
+                    raise OutputError("Odd.")
+                full = OSError(28, "No space left on device")
+                raise files.output_error(path, full) from full
+            return write(self, labels, path, *others)
+
+        monkeypatch.setattr(kind, "write", refusing)
+        result = run(images, out, model, formats=("geojson",))
+        assert states(result) == ["done", "failed", "done", "done"]
+        assert result.items[1].note == "Odd."
+        disk[0] = True
+        with pytest.raises(OutputError, match="disk is full"):
+            run(images, out, model, formats=("geojson",))
+
+
+def test_what_was_to_be_done_can_be_read_from_the_folder(images, out, model):
+    queue = Queue([*find_inputs([images]), BatchInput("made", image=Image(squares(2), "YX"))])
+    run(queue, out, model, measure=True, again=True)
+    plan, recipe = read_plan(out)
+    assert recipe == RECIPE.replace(weights_sha256=HASH)
+    assert [one.key for one in plan.inputs()] == [item.input.key for item in queue.items[:4]]
+    assert plan.layers == ("made",)
+    assert plan.settings == BatchSettings(measure=True)
+    file = out / ".batch" / "plan.json"
+    for text, match in (
+        ("{", "cannot be read"),
+        ('{"schema_version": 2}', "newer version"),
+        ('{"images": 3}', "cannot be taken up"),
+        ("[]", "cannot be taken up"),
+    ):
+        file.write_text(text)
+        with pytest.raises(DataError, match=match):
+            read_plan(out)
+    file.unlink()
+    with pytest.raises(DataError, match="no batch"):
+        read_plan(out)
+
+
 def _threads():
     return [one for one in threading.enumerate() if one.name.startswith("napari-cellseg-")]
 
@@ -305,7 +427,7 @@ def test_loading_and_writing_go_on_while_the_network_computes(images, out, model
     """The network waits until the next image is loaded and the last one is being written."""
     loaded, writing = threading.Semaphore(0), threading.Semaphore(0)
     met = []
-    load, write, network = BatchInput.load, module.BatchWriter.write, module.run_network
+    load, write, network = BatchInput.load, module.BatchWriter.write, module.first_pass
 
     def loading(self):
         image = load(self)
@@ -325,7 +447,7 @@ def test_loading_and_writing_go_on_while_the_network_computes(images, out, model
 
     monkeypatch.setattr(BatchInput, "load", loading)
     monkeypatch.setattr(module.BatchWriter, "write", writes)
-    monkeypatch.setattr(module, "run_network", computing)
+    monkeypatch.setattr(module, "first_pass", computing)
     assert states(run(images, out, model)) == ["done"] * 4
     assert met == [True] * 4
 

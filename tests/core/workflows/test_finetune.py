@@ -14,15 +14,17 @@ from napari_cellseg.core._torch import torch
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.errors import ModelError, OutputError, TrainingError
 from napari_cellseg.core.finetuning.events import Preview
-from napari_cellseg.core.finetuning.gate import GateReport
-from napari_cellseg.core.finetuning.job import Job
-from napari_cellseg.core.finetuning.replay import load_replay
+from napari_cellseg.core.finetuning.jobs.job import Job
+from napari_cellseg.core.finetuning.judgement.gate import GateReport
+from napari_cellseg.core.finetuning.material.replay import load_replay
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.finetuning.requests import Requests
 from napari_cellseg.core.finetuning.settings import FineTuneSettings
-from napari_cellseg.core.finetuning.source import Source
 from napari_cellseg.core.models.detector import DETECTORS, build_network
 from napari_cellseg.core.models.registry import MODELS
-from napari_cellseg.core.progress import finish
+from napari_cellseg.core.progress import Progress, finish
+from napari_cellseg.core.training import epochs
+from napari_cellseg.core.training.checkpoint import read_checkpoint, split_names
 from napari_cellseg.core.training.trainer import Trainer
 from napari_cellseg.core.workflows.finetune import finetune, install_child
 from napari_cellseg.core.zoo.bundle import load_bundle, save_bundle
@@ -233,6 +235,58 @@ def test_one_object_is_trained_on_and_judged_by_nothing(tmp_path):
     result = finish(finetune(job, device="cpu"))
     assert not result.verdict.accepted
     assert "no object" in result.verdict.reason
+
+
+def test_of_few_images_the_last_weights_are_kept_whatever_their_validation(tmp_path, monkeypatch):
+    """Those with the best look at the images that they are judged by would be judged too well."""
+    scores = iter([0.9, 0.5, 0.1])
+    monkeypatch.setattr(epochs, "validate", lambda *_: given(next(scores)))
+    job = prepared(tmp_path, settings=TINY.replace(steps=6, patience=1))
+    finish(finetune(job, device="cpu"))
+    last = split_names(read_checkpoint(job.run_folder / "last.safetensors")[0])["average"]
+    assert close(last, weights(job.child_folder))
+
+
+def test_of_many_images_some_choose_the_weights_and_judge_nothing(tmp_path, monkeypatch):
+    seen, scores = [], iter([0.5, 0.9, 0.1])
+
+    def validate(network, images, *_):
+        seen.append({image.name for image in images})
+        return given(next(scores))
+
+    monkeypatch.setattr(epochs, "validate", validate)
+    sources = [disks(k, (32, 64)) for k in range(14)]
+    job = prepared(tmp_path, settings=TINY.replace(steps=6), sources=sources)
+    result = finish(finetune(job, device="cpu"))
+    judged = {s.name for s in sources if job.splits[s.sha256] == "validation"}
+    assert seen[0]
+    assert not seen[0] & judged
+    best = split_names(read_checkpoint(job.run_folder / "best.safetensors")[0])["average"]
+    assert close(best, weights(job.child_folder))
+    assert [row["ap50"] for row in result.history] == [0.5, 0.9, 0.1]
+    last = split_names(read_checkpoint(job.run_folder / "last.safetensors")[0])["average"]
+    assert not close(last, best)
+
+
+def close(one, two):
+    """Bundles keep half precision."""
+    return all(torch.allclose(one[name].float(), two[name].float(), atol=2e-3) for name in one)
+
+
+def given(score):
+    yield Progress("Validating")
+    return {"ap50": score, "map": score, "pq": score}
+
+
+def test_the_card_of_an_installed_model_says_what_was_found(tmp_path):
+    job = prepared(tmp_path)
+    result = finish(finetune(job, device="cpu"))
+    entry = install_child(job)
+    assert entry.card.recipe["finetuning"]["verdict"] == result.verdict.model_dump()
+    assert entry.card.recipe["finetuning"]["sources"]
+    assert load_bundle(entry.folder)
+    job.gate_file.unlink()
+    assert install_child(job).name == "new-2"
 
 
 def test_a_child_is_installed_under_a_free_name(tmp_path):

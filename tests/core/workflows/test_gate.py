@@ -10,7 +10,7 @@ import pytest
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.errors import DataError
-from napari_cellseg.core.finetuning.source import Source
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.models.registry import build_model
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress, finish

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_cellseg.session.corrections import delta as module
 from napari_cellseg.session.corrections.delta import Delta, in_box
 
 LARGEST = 2**31 - 1
@@ -34,14 +35,27 @@ def test_a_change_is_done_and_taken_back_in_arrays_of_any_order(before, after, t
     assert (delta.before != delta.after).all()
 
 
+@pytest.mark.parametrize("spread", [0, 1, 10**6])
 @quick
 @given(stacks, stacks, stacks)
-def test_two_changes_are_one(first, second, third):
-    both = Delta.between(first, second).then(Delta.between(second, third))
+def test_two_changes_are_one(spread, first, second, third):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_SPREAD", spread)
+        both = Delta.between(first, second).then(Delta.between(second, third))
     direct = Delta.between(first, third)
     np.testing.assert_array_equal(both.positions, direct.positions)
     np.testing.assert_array_equal(both.before, direct.before)
     np.testing.assert_array_equal(both.after, direct.after)
+
+
+def test_what_two_changes_come_to_is_worked_out_once():
+    first, second, third = (np.full((2, 3), k, np.int32) for k in range(3))
+    one, two = Delta.between(first, second), Delta.between(second, third)
+    both = one.then(two)
+    assert one.then(two) is both
+    assert one.then(Delta.between(second, third)) is not both
+    del two
+    assert len(one._joined) == 0, "kept no longer than the later one"
 
 
 @quick

@@ -138,3 +138,113 @@ def test_memory_of_a_step_counts_all_that_it_keeps():
     assert plain.nbytes == 160
     more = step("x", size=10, freed=np.arange(4), states={1: (UNTOUCHED, ObjectState("skipped"))})
     assert more.nbytes >= 160 + 32 + 50
+
+
+# What runs leave
+
+
+class Maps:
+    """Maps of a run, as far as a history is concerned."""
+
+    def __init__(self, size):
+        self.nbytes = (size, 0)
+        self.rested = 0
+
+    def rest(self):
+        self.rested += 1
+
+    def put_away(self):
+        self.nbytes = (0, sum(self.nbytes))
+
+
+class Fact:
+    """A run: its maps, and a part that takes memory too."""
+
+    def __init__(self, held, part=0):
+        self.held, self.parts = held, {id(self): part} if part else {}
+
+
+def again(history, runs):
+    """Note that each of the runs follows the one before it."""
+    for k in range(1, len(runs)):
+        history.add(step("Run again", k, k + 1, facts=(Fact(runs[k - 1]), Fact(runs[k]))))
+
+
+def put_away(history):
+    found = history.surplus()
+    for held in found:
+        held.put_away()
+    return found
+
+
+def test_maps_of_earlier_runs_leave_the_memory_the_oldest_first():
+    history, runs = History(maps=(250, 10_000)), [Maps(100) for _ in range(6)]
+    again(history, runs[:3])
+    assert put_away(history) == []
+    assert [one.rested for one in runs[:3]] == [1, 1, 0], "the present run is in use"
+    again(history, runs[2:5])
+    assert put_away(history) == runs[:2]
+    again(history, runs[4:])
+    assert put_away(history) == runs[2:3]
+    assert sum(one.nbytes[0] for one in runs[:-1]) <= 250
+    assert len(history) == 5, "every step can still be taken back"
+    assert put_away(history) == []
+    for k in range(5):
+        assert history.undo().facts[0].held is runs[4 - k]
+    assert runs[0] not in history.surplus(), "it is the present one by now"
+
+
+def test_a_present_run_is_never_put_away():
+    history, runs = History(maps=(0, 10_000)), [Maps(100) for _ in range(3)]
+    again(history, runs)
+    assert put_away(history) == runs[:2]
+    history.undo()
+    assert history.surplus() == [runs[2]], "the undone one, not that which is on screen"
+    history.undo()
+    assert history.surplus() == [runs[2]], "runs[1] is on disk already"
+
+
+def test_steps_up_to_the_oldest_maps_go_when_the_disk_has_had_enough():
+    history, runs = History(maps=(0, 350)), [Maps(100) for _ in range(8)]
+    history.add(step("Draw"))
+    for k in range(1, len(runs)):
+        again(history, runs[k - 1 : k + 1])
+        put_away(history)
+        history.add(step("Merge", at=k))
+    kept = {held for one in history.done for held in one.held}
+    assert kept == set(runs[4:]), "three earlier runs, and the present one"
+    assert history.done[0].name == "Merge"
+    assert [one.name for one in history.done].count("Run again") == 3
+
+
+def test_a_run_for_which_there_is_no_room_ends_the_history():
+    history, runs = History(), [Maps(100) for _ in range(3)]
+    again(history, runs)
+    history.forget(runs[1])
+    assert len(history) == 0
+    again(history, runs)
+    history.undo()
+    history.forget(runs[2])
+    assert (history.undo_name, history.redo_name) == ("Run again", "")
+
+
+def test_parts_of_facts_count_once():
+    shared = Fact(None, 600)
+    history = History(memory=1000)
+    for k in range(150):
+        history.add(step(str(k), facts=(shared, shared)))
+    assert len(history) == 100, "600 bytes and 16 a step"
+    history = History(memory=4000)
+    for k in range(150):
+        history.add(step(str(k), facts=(shared, shared)))
+    assert len(history) == 150
+    for k in range(10):
+        history.add(step(str(k), facts=(Fact(None, 600), shared)))
+    assert len(history) == 100
+
+
+def test_what_takes_a_step_back_says_so():
+    done = step("x")
+    assert not done.takes_back
+    assert done.reversed.takes_back
+    assert not done.reversed.reversed.takes_back

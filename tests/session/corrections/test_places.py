@@ -37,6 +37,29 @@ def test_planes_of_a_stack():
     assert places_of(Document(labels)).of(7) == ()
 
 
+def test_all_planes_of_an_object_and_what_deletes_it():
+    labels = stack()
+    labels[0, 0, :2, :2] = 9  # far from the rest of it, in another time point
+    document = Document(labels)
+    places = places_of(document)
+    assert places.all_of(7) == [(0, 1)]
+    assert places.all_of(9) == [(0, 0), (1, 0), (1, 1), (1, 2)]
+    assert places.all_of(10) == []
+    before = labels.copy()
+    document.change("Delete", places.pixels_of(9))
+    np.testing.assert_array_equal(labels, np.where(before == 9, 0, before))
+    assert places.all_of(9) == []
+    assert not places.pixels_of(9)
+    document.undo()
+    np.testing.assert_array_equal(labels, before)
+    assert places.all_of(9) == [(0, 0), (1, 0), (1, 1), (1, 2)]
+    document.edit("Draw", (0, 1), [Edit((slice(10, 11), slice(0, 1)), np.full((1, 1), 9))])
+    assert places.all_of(9) == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
+    flat = Document(stack()[0, 1])
+    assert places_of(flat).all_of(7) == [()]
+    assert places_of(flat).pixels_of(7).positions.size == 16
+
+
 def test_objects_that_go_come_and_move():
     document = Document(stack())
     places = places_of(document)

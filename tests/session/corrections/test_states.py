@@ -30,6 +30,13 @@ def test_an_edited_object_is_locked_and_keeps_its_class():
     assert state == ObjectState("edited", True, "round")
 
 
+def test_an_object_that_got_a_class_is_locked_and_an_accepted_one_stays_accepted():
+    assert ObjectState("skipped").classed("round") == ObjectState("edited", True, "round")
+    assert ObjectState("accepted", True).classed("round") == ObjectState("accepted", True, "round")
+    loose = ObjectState("edited", False, "flat")  # unlocked by hand
+    assert loose.classed("round") == ObjectState("edited", True, "round")
+
+
 @quick
 @given(several, several)
 def test_a_change_is_made_and_taken_back(old, new):

@@ -68,15 +68,13 @@ def _homes(table: OverlapTable) -> IntArray:
 
 def _add_jaccard(counts: FloatArray, table: OverlapTable, home: IntArray) -> None:
     """Add the terms of `napari_cellseg.core.metrics.aggregated_jaccard`."""
-    i, j = table.true_index, table.pred_index
-    order = np.lexsort((j, -table.overlap, -table.iou, i))
-    found, first = np.unique(i[order], return_index=True)
-    best = order[first]
+    best = table.best
+    found = table.true_index[best]
     counts[: len(table.true_ids), AJI_UNION] = table.true_area
     counts[found, AJI_OVERLAP] = table.overlap[best]
     counts[found, AJI_UNION] = table.union[best]
     unused = np.ones(len(home), bool)
-    unused[j[best]] = False
+    unused[table.pred_index[best]] = False
     np.add.at(counts[:, AJI_UNION], home[unused], table.pred_area[unused])
 
 

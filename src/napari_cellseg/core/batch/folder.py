@@ -37,6 +37,10 @@ class BatchFolder:
         """Return the table of object classes of an image, where the model tells classes apart."""
         return self.labels / f"{name}_objects.csv"
 
+    def exported(self, kind: str, name: str, suffix: str) -> Path:
+        """Return the objects of an image in another format, called `kind`."""
+        return self.root / kind / f"{name}{suffix}"
+
     @property
     def recipe(self) -> Path:
         """The recipe of all images."""
@@ -66,6 +70,11 @@ class BatchFolder:
     def ledger(self) -> Path:
         """List of what is finished."""
         return self.hidden / "finished.jsonl"
+
+    @property
+    def plan(self) -> Path:
+        """List of what was to be done."""
+        return self.hidden / "plan.json"
 
     def measured(self, name: str) -> Path:
         """Return the measurements of one image, as they wait for the table of all."""

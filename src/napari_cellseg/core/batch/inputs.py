@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_cellseg.core.arrays import Image
-from napari_cellseg.core.batch.names import result_names, unused
+from napari_cellseg.core.batch.names import file_name, result_names, unused
 from napari_cellseg.core.errors import DataError, ImageError
 from napari_cellseg.core.reading import find_images, read_image
 from napari_cellseg.core.reading.series import image_numbers
@@ -119,6 +119,25 @@ def find_inputs(
             title = name if len(numbers) == 1 else f"{name}_{number}"
             found.append(BatchInput(unused(title, taken), path, number, axes))
     return found
+
+
+def named(inputs: Sequence[BatchInput]) -> list[BatchInput]:
+    """Return inputs that were gathered one by one, named as if `find_inputs` had found them all.
+
+    Those that come from no file keep their name as far as file systems and other inputs allow;
+    they are named last, so that they change nothing for the files.
+    """
+    paths = list(dict.fromkeys(one.path for one in inputs if one.path is not None))
+    names, taken = result_names(paths), set[str]()
+    titles: dict[int, str] = {}
+    for number, one in enumerate(inputs):
+        if one.path is not None:
+            many = "" if one.series is None else f"_{one.series}"
+            titles[number] = unused(names[one.path] + many, taken)
+    for number, one in enumerate(inputs):
+        if one.path is None:
+            titles[number] = unused(file_name(one.name), taken)
+    return [replace(one, name=titles[number]) for number, one in enumerate(inputs)]
 
 
 def read_list(path: Path) -> list[Path]:

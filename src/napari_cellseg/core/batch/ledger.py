@@ -27,6 +27,10 @@ class Finished(Params):
         Hash of the recipe.
     measured
         Hash of the settings that it was measured with, "" if it was not.
+    formats
+        Other formats that it was written in.
+    size
+        Bytes of its label image: a power cut may cut a file short. None if nobody noted it.
     name
         Of its results.
     row
@@ -38,6 +42,8 @@ class Finished(Params):
     state: str
     recipe: str
     measured: str = ""
+    formats: tuple[str, ...] = ()
+    size: int | None = None
     name: str
     row: dict[str, str | int | float | None]
 
@@ -45,7 +51,8 @@ class Finished(Params):
         """Tell whether `other` would be done in the same way from the same pixels."""
         mine = (self.key, self.state, self.recipe, self.name)
         theirs = (other.key, other.state, other.recipe, other.name)
-        return bool(self.state) and mine == theirs and other.measured in ("", self.measured)
+        enough = other.measured in ("", self.measured) and set(other.formats) <= set(self.formats)
+        return bool(self.state) and mine == theirs and enough
 
 
 def hash_of(params: Params | Recipe) -> str:
@@ -73,6 +80,27 @@ class Ledger:
         self._lock = threading.Lock()
         self._finished = {one.key: one for one in _read(path)}
         write_text(path, "".join(_line(one) for one in self._finished.values()))
+
+    def knows(self, key: str) -> bool:
+        """Tell whether an image was finished at all; in what way, `find` tells."""
+        return key in self._finished
+
+    def of_other_recipes(self, recipe: str) -> int:
+        """Return how many images were finished under other recipes than that with this hash."""
+        return sum(one.recipe != recipe for one in self._finished.values())
+
+    def keep_only(self, recipe: str) -> None:
+        """Forget the images that were finished under other recipes; their files stay.
+
+        Raises
+        ------
+        OutputError
+            If that cannot be written.
+        """
+        with self._lock:
+            kept = {key: one for key, one in self._finished.items() if one.recipe == recipe}
+            write_text(self._path, "".join(_line(one) for one in kept.values()))
+            self._finished = kept
 
     def find(self, wanted: Finished) -> Finished | None:
         """Return the entry of the same work as `wanted`, None if that is still to be done."""

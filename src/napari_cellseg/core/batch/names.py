@@ -7,6 +7,21 @@ from pathlib import Path
 
 from napari_cellseg.core.reading import stem
 
+_FORBIDDEN = '<>:"/\\|?*'  # in names of files, on one system or another
+_LONGEST = 100  # letters
+
+
+def file_name(title: str) -> str:
+    """Return a name for files that all systems take.
+
+    Examples
+    --------
+    >>> file_name("GFP / day 1.")
+    'GFP _ day 1'
+    """
+    clean = "".join("_" if c in _FORBIDDEN or ord(c) < 32 else c for c in title)
+    return clean.strip(" .")[:_LONGEST] or "image"
+
 
 def result_names(paths: list[Path]) -> dict[Path, str]:
     """Give each image a name for its results; equal stems get their folder, suffix, or a number.

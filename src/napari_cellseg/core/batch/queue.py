@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from napari_cellseg.core.batch.inputs import BatchInput
+if TYPE_CHECKING:  # the dock looks at queues before it has loaded what reads files
+    from napari_cellseg.core.batch.inputs import BatchInput
 
 CANCELLED = "Cancelled."
+FINISHED_BEFORE = "Finished before."
 
 
 class State(StrEnum):
@@ -40,6 +43,8 @@ class Item:
         Why it failed or was skipped, one sentence; else "".
     objects, seconds
         Objects found, and how long it took; None as long as that is not known.
+    share
+        How much of it the network has seen while it runs, 0 to 1.
     """
 
     number: int
@@ -48,6 +53,7 @@ class Item:
     note: str = ""
     objects: int | None = None
     seconds: float | None = None
+    share: float = 0.0
 
     @property
     def settled(self) -> bool:
@@ -60,9 +66,10 @@ class Queue:
 
     def __init__(self, inputs: Iterable[BatchInput]) -> None:
         self._items = [Item(number, one) for number, one in enumerate(inputs)]
-        self._cancelled: set[int] = set()
+        self._cancelled: dict[int, str] = {}
         self._lock = threading.RLock()
         self._weights = [max(item.input.bytes(), 1) for item in self._items]
+        self._shares: dict[int, float] = {}
         self._left = sum(self._weights)
         self._computed = 0
         self._settled = 0
@@ -93,18 +100,20 @@ class Queue:
         Images that were skipped took no time and tell nothing.
         """
         with self._lock:
-            if self._started is None or not self._computed:
+            seen = sum(self._weights[number] * share for number, share in self._shares.items())
+            computed = self._computed + seen
+            if self._started is None or not computed:
                 return None
-            return (time.monotonic() - self._started) * self._left / self._computed
+            return (time.monotonic() - self._started) * (self._left - seen) / computed
 
-    def cancel(self, number: int) -> None:
+    def cancel(self, number: int, reason: str = CANCELLED) -> None:
         """Skip an image; one that is running stops soon, one that is settled stays as it is."""
         with self._lock:
             state = self._items[number].state
             if state == State.WAITING:
-                self.settle(number, State.SKIPPED, CANCELLED)
+                self.settle(number, State.SKIPPED, reason)
             elif state == State.RUNNING:
-                self._cancelled.add(number)
+                self._cancelled[number] = reason
 
     def cancel_all(self) -> None:
         """Skip every image that is not settled."""
@@ -128,10 +137,21 @@ class Queue:
             self._items[number] = replace(self._items[number], state=State.RUNNING)
             return True
 
+    def report(self, number: int, share: float) -> None:
+        """Note how much of an image that is running the network has seen."""
+        with self._lock:
+            self._shares[number] = share
+            self._items[number] = replace(self._items[number], share=share)
+
     def is_cancelled(self, number: int) -> bool:
         """Tell whether an image that is running is to stop."""
         with self._lock:
             return number in self._cancelled
+
+    def reason(self, number: int) -> str:
+        """Return why an image that is running is to stop."""
+        with self._lock:
+            return self._cancelled.get(number, CANCELLED)
 
     def settle(
         self,
@@ -147,6 +167,7 @@ class Queue:
                 self._items[number], state=state, note=note, objects=objects, seconds=seconds
             )
             self._items[number] = item
+            self._shares.pop(number, None)
             self._settled += 1
             self._left -= self._weights[number]
             if state != State.SKIPPED:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_cellseg.core.arrays import Image, Labels
+from napari_cellseg.core.batch.exporting import export, exported
 from napari_cellseg.core.batch.folder import BatchFolder
 from napari_cellseg.core.batch.inputs import BatchInput
 from napari_cellseg.core.batch.ledger import Finished, Ledger, hash_of
@@ -86,6 +87,7 @@ class BatchWriter:
             state=one.state(),
             recipe=self.recipe,
             measured=wanted,
+            formats=self.settings.formats,
             name=one.name,
             row={},
         )
@@ -98,45 +100,55 @@ class BatchWriter:
         OutputError
             If the folder cannot be looked at.
         """
-        found = None if self.settings.again else self.ledger.find(self.about(one))
+        if self.settings.again or not self.ledger.knows(one.key):
+            return None  # without looking at its file: there may be thousands on a slow disk
+        found = self.ledger.find(self.about(one))
         if found is None:
             return None
-        paths = [self.folder.labels_of(found.name)]
+        paths = exported(self.folder, self.settings.formats, found.name)
         if self.settings.measure:
             paths.append(self.folder.measured(found.name))
         try:
-            return found if all(path.is_file() for path in paths) else None
+            return found if self._is_whole(found) and all(map(Path.exists, paths)) else None
         except OSError as error:
             raise output_error(self.folder.root, error) from error
 
+    def _is_whole(self, found: Finished) -> bool:
+        path = self.folder.labels_of(found.name)
+        return path.is_file() and found.size in (None, path.stat().st_size)
+
     def write(self, result: Segmentation, image: Image, finished: Finished) -> dict[str, Any]:
         """Write labels and measurements of one image, then note it; return its row.
+
+        Files that a power cut may take are told by their size, so that nobody waits for the disk.
 
         Raises
         ------
         OutputError
             If the disk takes no more.
         DataError
-            If the objects cannot be measured.
+            If the objects cannot be measured, or a format cannot hold them.
         """
-        name = finished.name
-        if self.settings.measure:
-            self._measure(result, image, name)
+        name, path = finished.name, self.folder.labels_of(finished.name)
         labels = replace(result.labels, provenance=result.record.to_dict())
         if result.classes is not None:
             write_text(self.folder.classes_of(name), result.classes.to_csv())
-        write_labels(labels, self.folder.labels_of(name))
+        write_labels(labels, path, sync=False)
+        table = self._measure(result, image, name) if self.settings.measure else None
+        export(self.folder, self.settings.formats, name, labels, image, table)
         row = _row(result.labels, result.record.seconds)
-        self.ledger.add(finished.replace(row=row))
+        self.ledger.add(finished.replace(row=row, size=path.stat().st_size))
         return row
 
-    def _measure(self, result: Segmentation, image: Image, name: str) -> None:
+    def _measure(self, result: Segmentation, image: Image, name: str) -> dict[str, Any]:
         classes = result.classes.by_id() if result.classes is not None else None
         table = finish(
             measure(result.labels, image, self.settings.measurements, Decisions(classes=classes))
         )
         columns = dict(table.columns)
-        write_columns(self.folder.measured(name), {"image": np.full(len(table), name), **columns})
+        named = {"image": np.full(len(table), name), **columns}
+        write_columns(self.folder.measured(name), named, sync=False)
+        return columns
 
 
 def write_tables(
@@ -200,7 +212,7 @@ def _word(item: Item, rows: dict[int, dict[str, Any]]) -> str:
 
 
 def _row(labels: Labels, seconds: float) -> dict[str, Any]:
-    areas = np.bincount(labels.data.reshape(-1))[1:] if labels.data.any() else np.zeros(0)
+    areas = np.bincount(labels.data.reshape(-1))[1:]
     areas = areas[areas > 0]
     size = labels.pixel_size or (None, None)
     values = (

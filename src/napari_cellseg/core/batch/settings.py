@@ -17,6 +17,11 @@ class BatchSettings(Params):
         description="Measure every object; one table holds those of all images.",
     )
     measurements: MeasureSettings = MeasureSettings()
+    formats: tuple[str, ...] = Field(
+        (),
+        title="Other formats",
+        description="Formats in which the objects are written too, beside the label images.",
+    )
     again: bool = Field(
         False,
         title="Do everything again",

@@ -13,15 +13,19 @@ from napari_cellseg.core.errors import DataError
 from napari_cellseg.core.files import atomic_file
 
 
-def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_rows(
+    path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]], *, sync: bool = True
+) -> None:
     """Write a CSV, whole or not at all; None, NaN and infinite numbers are empty cells.
+
+    `sync` is that of `atomic_file`.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    with atomic_file(path) as stream:
+    with atomic_file(path, sync=sync) as stream:
         text = io.TextIOWrapper(stream, "utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(names)
@@ -30,9 +34,10 @@ def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) 
         text.detach()  # the stream is closed by who opened it
 
 
-def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
+def write_columns(path: Path, columns: Mapping[str, Any], *, sync: bool = True) -> None:
     """Write columns of equal length, as `write_rows`."""
-    write_rows(path, list(columns), zip(*(one.tolist() for one in columns.values()), strict=True))
+    rows = zip(*(one.tolist() for one in columns.values()), strict=True)
+    write_rows(path, list(columns), rows, sync=sync)
 
 
 def join_tables(path: Path, parts: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from napari_cellseg.core.editing.grow import grow_at
 from napari_cellseg.core.editing.merge import merge
 from napari_cellseg.core.editing.objects import ObjectIndex
+from napari_cellseg.core.editing.part import part_at
 from napari_cellseg.core.editing.shape import smooth
 from napari_cellseg.core.editing.split import split_along, split_into
 
@@ -23,4 +24,6 @@ def load_slow_parts() -> None:
     split_into(plane, objects, 1, 2, lambda: 3)
     bright = np.exp(-(((y - 20) / 5) ** 2 + ((x - 15) / 5) ** 2)).astype(np.float32)
     empty = np.zeros_like(plane)
+    both = np.ones_like(plane)
+    part_at(both, ObjectIndex(both), np.roll(bright, 25, 1) + bright, (20, 15), lambda: 3)
     grow_at(empty, ObjectIndex(empty), bright, (20, 15), 1)

@@ -59,9 +59,17 @@ class LabelTiff:
         self._params = LabelTiffParams.model_validate((params or LabelTiffParams()).model_dump())
 
     def write(
-        self, labels: Labels, path: Path, image: Image | None = None, table: Table | None = None
+        self,
+        labels: Labels,
+        path: Path,
+        image: Image | None = None,
+        table: Table | None = None,
+        *,
+        sync: bool = True,
     ) -> None:
         """Write `labels` to `path`, whole or not at all; an existing file is replaced.
+
+        `sync` is that of `atomic_file`.
 
         Raises
         ------
@@ -75,7 +83,7 @@ class LabelTiff:
         kind = (
             self._imagej(labels, data) if self._params.dialect == "imagej" else _ome(labels, data)
         )
-        with atomic_file(path) as stream:
+        with atomic_file(path, sync=sync) as stream:
             tifffile.imwrite(
                 stream, data, photometric="minisblack", software="napari-cellseg", **kind
             )
@@ -111,15 +119,15 @@ class LabelTiff:
         return dtype
 
 
-def write_labels(labels: Labels, path: str | Path) -> None:
-    """Write `labels` as a label TIFF with default settings.
+def write_labels(labels: Labels, path: str | Path, *, sync: bool = True) -> None:
+    """Write `labels` as a label TIFF with default settings; `sync` is that of `atomic_file`.
 
     Raises
     ------
     OutputError
         As of `LabelTiff.write`.
     """
-    LabelTiff().write(labels, Path(path))
+    LabelTiff().write(labels, Path(path), sync=sync)
 
 
 def _ome(labels: Labels, data: npt.NDArray[Any]) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_cellseg.core.errors import ImageError
-from napari_cellseg.core.finetuning.gate import Comparison
-from napari_cellseg.core.finetuning.job import Job
-from napari_cellseg.core.finetuning.material import Material
-from napari_cellseg.core.finetuning.patches import ReplayPatch, cut_patches
-from napari_cellseg.core.finetuning.replay import ReplaySet
+from napari_cellseg.core.finetuning.jobs.job import Job
+from napari_cellseg.core.finetuning.judgement.gate import Comparison
+from napari_cellseg.core.finetuning.material.material import Material
+from napari_cellseg.core.finetuning.material.patches import ReplayPatch, cut_patches
+from napari_cellseg.core.finetuning.material.replay import ReplaySet
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.training.result import make_card
 from napari_cellseg.core.zoo.card import Card

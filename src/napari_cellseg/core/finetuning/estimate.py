@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_cellseg.core.data.sources import LabelledImage
 from napari_cellseg.core.device import choose_device, free_memory, has_fast_bfloat16
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.finetuning.settings import FineTuneSettings, typical_diameter
-from napari_cellseg.core.finetuning.source import Source
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.zoo.card import Card
 
@@ -25,7 +25,7 @@ _SAMPLE_BATCH = 2  # on a processor, where a batch takes as long as its patches 
 _FORWARD = 0.35  # share of a step that a prediction of as many pixels takes
 _HELD_OUT = 0.25  # of the pixels
 _LARGEST_VALIDATED = 768**2  # px of an image
-_REPLAY_PIXELS = 16 * 256**2
+_REPLAY_PIXELS = 29 * 256**2  # of the included models, see `ReplaySet.judged`
 _OVERHEAD = 12.0  # s: program, model, fitting and the self-test of the new model
 _STATES = 20  # bytes a weight: itself, its average, its gradient, two moments
 _PROGRAM = 700 * 2**20  # bytes of torch and the rest before any image

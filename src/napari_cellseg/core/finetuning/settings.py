@@ -11,7 +11,7 @@ from pydantic import Field
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.errors import SettingsError
 from napari_cellseg.core.finetuning.inherited import nearer, recipe_of
-from napari_cellseg.core.finetuning.source import Source
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.fitting.reviewed import compact
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.zoo.card import Card

@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,41 @@ class Prediction:
         if self.instances:
             return self.instances[index]
         return {name: stack[index] for name, stack in self.maps.items()}
+
+    @property
+    def nbytes(self) -> tuple[int, int]:
+        """Bytes that it takes in memory, and in temporary files."""
+        memory = disk = 0
+        for array in (*self.maps.values(), *self.classes.values()):
+            if isinstance(array, np.memmap):
+                disk += array.nbytes
+            else:
+                memory += array.nbytes
+        for one in self.instances.values():
+            memory += one.boxes.nbytes + one.scores.nbytes + one.masks.nbytes
+        return memory, disk
+
+    def on_disk(self) -> Prediction:
+        """Return the same prediction with its maps in temporary files, which vanish with it.
+
+        Raises
+        ------
+        OutputError
+            If the temporary folder has no room.
+        """
+        maps, classes = (
+            {name: _copy_on_disk(array) for name, array in stacks.items()}
+            for stacks in (self.maps, self.classes)
+        )
+        return replace(self, maps=maps, classes=classes)
+
+
+def _copy_on_disk(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if isinstance(array, np.memmap) or not array.size:
+        return array
+    copy = _on_disk(array.shape, array.nbytes)
+    copy[...] = array
+    return copy
 
 
 def allocate_maps(

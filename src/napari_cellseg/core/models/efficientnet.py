@@ -60,11 +60,13 @@ class SamePaddedConv(nn.Conv2d):
         )
         self.before, self.after = (kernel - 2) // 2, (kernel - 1) // 2
 
+    def padded(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what is convolved without a further border."""
+        return functional.pad(image, (self.before, self.after) * 2) if self.stride[0] > 1 else image
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
         """Convolve; at stride 2 the sides of `input` must be even."""
-        if self.stride[0] > 1:
-            input = functional.pad(input, (self.before, self.after) * 2)  # noqa: A001
-        return super().forward(input)
+        return super().forward(self.padded(input))
 
 
 class _Block(nn.Module):

@@ -11,6 +11,10 @@ from napari_cellseg.core.postprocess._kernels.bits import dilate, pack_above
 from napari_cellseg.core.postprocess._objects import add_components, add_objects, start_labels
 from napari_cellseg.core.postprocess.state import State, Words
 
+LEAST_SHARE = 0.15
+"""Of a seed's pixels, that a piece of it must have to count as a cell. Chosen on training images of
+DSB2018 and BBBC039, where it raised AP@0.5 in each group (0 gave less, 0.25 no more)."""
+
 
 def split_by_contour(
     state: State, contour_level: int, min_seed_area: int, gap: int = 0, ends: int = 0
@@ -56,6 +60,7 @@ def _cut_across_gaps(
     """Find seeds that thicker contours cut; return the pieces, which count, and which seeds.
 
     A network often sees a contour between two cells only in part. Thicker by `gap`, the parts meet.
+    A piece counts from `min_seed_area` and from a share of its seed on: a lobe is no cell.
     """
     thick = dilate(contour, state.width, gap)
     pieces = state.kernels.components(state.mask & ~thick, state.width, True)
@@ -65,7 +70,8 @@ def _cut_across_gaps(
     at = pieces.row[first].astype(np.int64) * state.width + pieces.start[first]
     seed = np.zeros(pieces.count + 1, np.int64)
     seed[1:] = runs.component[np.searchsorted(begins, at, side="right") - 1]
-    large = pieces.areas() >= min_seed_area
+    least = np.maximum(min_seed_area, LEAST_SHARE * runs.areas()[seed])
+    large = pieces.areas() >= least
     large[0] = False
     cut = np.bincount(seed[large], minlength=runs.count + 1) > 1
     return pieces, large & cut[seed], cut

@@ -96,6 +96,12 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[Tensors, Any]:
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors, groups: Any) -> None:
     """Give an optimiser back what `optimizer_state` returned."""
     state = {int(number): values for number, values in split_names(tensors).items()}
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for number, values in state.items():
+        for name, value in values.items():
+            if value.shape == parameters[number].shape:
+                # A fused step goes through the memory of all as if they were laid out alike.
+                values[name] = torch.empty_like(parameters[number]).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 

@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.data.patches import PatchSampler
+from napari_cellseg.core.data.sources import LabelledImage
 from napari_cellseg.core.models.detector import Detector, ObjectTargets, find_architecture
 from napari_cellseg.core.models.guide import GuideUNet
 from napari_cellseg.core.models.mask_heads import number_boxes
+from napari_cellseg.core.models.registry import Maps
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.training.config import TrainConfig
-from napari_cellseg.core.training.freezing import switch_to_training
+from napari_cellseg.core.training.freezing import NORMS, switch_to_training
 from napari_cellseg.core.training.schedules import learning_rate
 from napari_cellseg.core.training.teacher import Teacher
 from napari_cellseg.core.training.trainer import Trainer
@@ -115,6 +117,31 @@ class DetectionTrainer(Trainer):
             and self.fraction < GUIDE_SHARE
             and self.step_number + 1 < self.config.steps
         )
+
+    @torch.no_grad()
+    def loss_of(self, logits: Maps, image: LabelledImage) -> float:
+        """Return the loss of the average on a whole labelled image; `logits` are not looked at.
+
+        The network takes it as in training, but normalises as in prediction; which boxes are drawn
+        for it is the same at every call.
+        """
+        pixels = image.image.transpose(2, 0, 1).astype(np.float32)
+        if len(pixels) < self.average.params.in_channels:
+            pixels = np.repeat(pixels, self.average.params.in_channels, axis=0)
+        batch = torch.from_numpy(pixels)[None].to(self.device)
+        targets = [object_targets(image.labels).to(self.device)]
+        self.average.train()
+        for part in self.average.modules():
+            if isinstance(part, NORMS):
+                part.eval()
+        devices = [self.device] if self.device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(devices):
+                torch.manual_seed(0)
+                parts = list(self.average.losses(batch, targets).values())
+        finally:
+            self.average.eval()
+        return float(torch.stack(parts).sum())
 
     def learning_rate(self) -> float:
         """Return the rate of the next step; guide and network each have a whole schedule."""

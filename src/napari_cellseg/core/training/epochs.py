@@ -92,6 +92,7 @@ def train_epochs(
         ):
             trainer.losses.append(_timed_step(trainer))
             yield from between(_progress(trainer, trainer.losses[-1]))
+        trainer.settle()
         scores = yield from validate(trainer.average, held_out, channels, post, loss_of)
         yield _progress(trainer, _close_epoch(trainer, run, scores), **scores)
 

@@ -8,7 +8,7 @@ from napari_cellseg.core.models.detector import Detector
 from napari_cellseg.core.models.registry import DenseModel
 from napari_cellseg.core.training.config import TrainConfig
 
-_NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
+NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
 
 
 def freeze(network: DenseModel | Detector, config: TrainConfig) -> None:
@@ -57,7 +57,7 @@ def switch_to_training(network: DenseModel | Detector, config: TrainConfig) -> N
         guide.eval()
     if config.batch_norm == "keep":
         for part in network.modules():
-            if isinstance(part, _NORMS):
+            if isinstance(part, NORMS):
                 part.eval()
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from napari_cellseg.core.errors import OutputError
 from napari_cellseg.core.files import write_text
@@ -42,10 +43,15 @@ class Run:
         Made by `make_room`.
     history
         One row an epoch, as in `TrainResult`.
+    keeps
+        Whether the weights of the ``"best"`` validation are kept, or those of the ``"last"``. The
+        best of many looks at the same images is better there than elsewhere: where the model is
+        judged by those images, the last has to be kept. Patience is of no use then.
     """
 
     folder: Path
     history: list[Row]
+    keeps: Literal["best", "last"] = "best"
 
     @property
     def checkpoint(self) -> Path:
@@ -54,16 +60,18 @@ class Run:
 
     @property
     def best_checkpoint(self) -> Path:
-        """The state after the epoch with the best validation."""
+        """The state after the epoch whose weights are kept."""
         return self.folder / "best.safetensors"
 
     @property
     def best(self) -> Row:
-        """The row of the best epoch, the first of equals.
+        """The row of the epoch whose weights are kept; of equally good ones the first.
 
         The best has the highest AP50, or with object classes the highest sum of AP50 and F1. With
         few objects many epochs are equal there; then the lowest loss on validation decides.
         """
+        if self.keeps == "last":
+            return self.history[-1]
         return max(
             self.history,
             key=lambda row: (

@@ -17,13 +17,13 @@ from napari_cellseg.core.errors import DeviceError, SettingsError, TrainingError
 from napari_cellseg.core.inference.effort import is_out_of_memory, release_memory
 from napari_cellseg.core.losses import LOSSES, total_loss
 from napari_cellseg.core.models.detector import build_network
-from napari_cellseg.core.models.registry import Maps
-from napari_cellseg.core.training import checkpoint
+from napari_cellseg.core.models.registry import DenseModel, Maps
+from napari_cellseg.core.training import averaging, checkpoint
 from napari_cellseg.core.training.config import TrainConfig
+from napari_cellseg.core.training.forms import quicken
 from napari_cellseg.core.training.freezing import freeze, switch_to_training
 from napari_cellseg.core.training.object_types import object_types
 from napari_cellseg.core.training.optimizers import make_optimizer
-from napari_cellseg.core.training.precision import keep_depthwise_float32
 from napari_cellseg.core.training.schedules import learning_rate
 from napari_cellseg.core.training.teacher import Teacher
 
@@ -70,10 +70,9 @@ class Trainer:
         for parameter in self.average.parameters():
             parameter.requires_grad_(False)
         freeze(self.network, config)
-        if config.precision == "bfloat16":
-            keep_depthwise_float32(self.network)
-        learning = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimizer = make_optimizer(config, learning)
+        quicken(self.network, config, self.device.type)
+        self._learning = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = make_optimizer(config, self._learning)
         loss = LOSSES[config.loss]
         self._loss = loss(loss.Params.parse(config.loss_params))
         self.teacher = teacher
@@ -109,12 +108,12 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         value = self._gradients()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        norm = torch.nn.utils.clip_grad_norm_(self._learning, 5.0)
         if not math.isfinite(norm):
             raise self._spoilt("A gradient", float(norm))
         self.optimizer.step()
         self.step_number += 1
-        self._update_average()
+        averaging.follow(self.average, self.network, self.config.ema, self.step_number)
         return value
 
     def _gradients(self) -> float:
@@ -165,9 +164,7 @@ class Trainer:
         image, targets = self._sampler.batch(number, size)
         targets = {name: target.to(self.device) for name, target in targets.items()}
         switch_to_training(self.network, self.config)
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"
-        ):
+        with self._autocast():
             outputs = self.network.supervised(image.to(self.device))
         loss = total_loss(self._loss, outputs, targets, self.config.auxiliary_weight)
         if self.teacher:
@@ -182,18 +179,25 @@ class Trainer:
         targets = {k: torch.from_numpy(v)[None, None].to(self.device) for k, v in maps.items()}
         return total_loss(self._loss, [logits], targets).item()
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # Early on the average must follow quickly: the first weights are random.
-        decay = min(self.config.ema, (1 + self.step_number) / (10 + self.step_number))
-        if not self.config.ema:
-            decay = 0.0
-        new = self.network.state_dict()
-        for name, old in self.average.state_dict().items():
-            if old.dtype.is_floating_point:
-                old.lerp_(new[name], 1 - decay)
-            else:
-                old.copy_(new[name])
+    def settle(self) -> None:
+        """Make the average fit for use: give it means and variances of its own.
+
+        They are those of the last batches that it learnt from. Networks that find objects one by
+        one keep the average of the running ones.
+        """
+        switch_to_training(self.network, self.config)
+        norms = averaging.adapting(self.network, self.average)
+        stop, size = self.step_number * self.pieces, self.config.batch_size // self.pieces
+        numbers = range(max(0, stop - averaging.BATCHES), stop)
+        if not norms or not numbers or not isinstance(self.average, DenseModel):
+            return
+        batches = (self._sampler.batch(k, size)[0].to(self.device) for k in numbers)
+        with self._autocast():
+            averaging.settle(self.average, norms, batches)
+
+    def _autocast(self) -> torch.autocast:
+        reduced = self.config.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=reduced)
 
     def save(self, path: Path, extra: Mapping[str, Any]) -> None:
         """Write a checkpoint atomically, as safetensors; `extra` must be plain JSON values.
@@ -243,6 +247,7 @@ class Trainer:
         parts = checkpoint.split_names(tensors)
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
+        quicken(self.network, self.config, self.device.type)  # fixed weights may be others now
         groups = json.loads(metadata["groups"])
         checkpoint.restore_optimizer(self.optimizer, parts.get("optimizer", {}), groups)
         torch.set_rng_state(tensors["random"])

@@ -106,7 +106,8 @@ def validate(
     Parameters
     ----------
     loss_of
-        Gives the loss of the logits of an image; networks that find objects one by one have none.
+        Gives the loss of the logits of an image; of networks that find objects one by one, which
+        have none, that of the image alone.
 
     Yields
     ------
@@ -126,6 +127,8 @@ def validate(
         part = block(image)
         classes: ByteMaps = {}
         if isinstance(network, Detector):
+            if loss_of:
+                rows["validation_loss"].append(loss_of({}, part))
             found = PostProcessor(find_instances(network, part.image, channels))
         else:
             logits = predict_logits(network, part.image, channels)

@@ -8,26 +8,27 @@ from pathlib import Path
 
 from napari_cellseg.core.data.patches import PatchSampler
 from napari_cellseg.core.device import choose_device, has_fast_bfloat16
-from napari_cellseg.core.errors import ModelError, OutputError
+from napari_cellseg.core.errors import DataError, ModelError, OutputError
 from napari_cellseg.core.files import make_folder
 from napari_cellseg.core.finetuning.child import child_card, complete, kept_for_later
 from napari_cellseg.core.finetuning.events import Preview
-from napari_cellseg.core.finetuning.gate import Comparison, Verdict
-from napari_cellseg.core.finetuning.job import Job
-from napari_cellseg.core.finetuning.material import Material, prepare
-from napari_cellseg.core.finetuning.replay import ReplaySet, add_replay, load_replay
+from napari_cellseg.core.finetuning.jobs.job import Job
+from napari_cellseg.core.finetuning.judgement.gate import Comparison, GateReport, Verdict
+from napari_cellseg.core.finetuning.material.material import Material, prepare
+from napari_cellseg.core.finetuning.material.replay import ReplaySet, add_replay, load_replay
 from napari_cellseg.core.finetuning.requests import Requests
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress, finish
 from napari_cellseg.core.training.config import TrainConfig
-from napari_cellseg.core.training.detection import DetectionTrainer, make_trainer
+from napari_cellseg.core.training.detection import make_trainer
 from napari_cellseg.core.training.epochs import checkpointed, train_epochs, train_guide
 from napari_cellseg.core.training.object_types import object_types
 from napari_cellseg.core.training.run import Row, Run
 from napari_cellseg.core.training.trainer import Trainer
 from napari_cellseg.core.workflows.judge import fit_child, judge_child
 from napari_cellseg.core.zoo.bundle import Model, load_bundle, save_bundle
-from napari_cellseg.core.zoo.contents import CARD_FILE
+from napari_cellseg.core.zoo.card import Card
+from napari_cellseg.core.zoo.contents import CARD_FILE, read_all, write_folder
 from napari_cellseg.core.zoo.install import install_model
 from napari_cellseg.core.zoo.store import ModelEntry, included_folder, user_folder
 
@@ -182,7 +183,7 @@ def _begin(
 def _train(now: _Round, resume: bool, requests: Requests) -> Generator[Progress, None, Trainer]:
     config, material, run = now.config, now.material, now.run
     channels = now.parent.card.in_channels
-    replay = now.replay.images() if config.replay else []
+    replay = [one.to_train() for one in now.replay.learnt] if config.replay else []
     sampler = PatchSampler(
         material.train,
         config.patch_size,
@@ -203,20 +204,25 @@ def _train(now: _Round, resume: bool, requests: Requests) -> Generator[Progress,
         yield step
         if requests.take_preview():
             folder = now.job.folder / "preview"
+            trainer.settle()
             now.save(trainer, folder, {})
             yield Preview(step.stage, step.done, step.total, metrics=step.metrics, folder=folder)
 
-    held_out = material.held_out[: config.validation_images]
+    # What the gate will judge by may be looked at, but must not choose the weights.
+    run.keeps = "best" if material.choosing else "last"
+    looked_at = (material.choosing or material.held_out)[: config.validation_images]
     post = PostParams.parse(now.parent.card.post)
-    loss_of = None if isinstance(trainer, DetectionTrainer) else trainer.loss_of
     with checkpointed(trainer, run):
         yield from train_guide(trainer, between)
-        yield from train_epochs(trainer, run, held_out, channels, post, between, loss_of)
+        yield from train_epochs(trainer, run, looked_at, channels, post, between, trainer.loss_of)
     return trainer
 
 
 def install_child(job: Job) -> ModelEntry:
     """Put the model of a finished fine-tuning among the user's own, under a name not yet taken.
+
+    Its card notes what the comparison said, under ``recipe["finetuning"]["verdict"]``: also that a
+    model is used although it was not found to be better.
 
     Raises
     ------
@@ -231,4 +237,18 @@ def install_child(job: Job) -> ModelEntry:
     while any((folder / name).exists() for folder in (included_folder(), user_folder())):
         number += 1
         name = f"{job.name}-{number}"
+    _note_verdict(job)
     return finish(install_model(job.child_folder, name=name))
+
+
+def _note_verdict(job: Job) -> None:
+    try:
+        verdict = GateReport.load(job.gate_file).verdict
+    except DataError:  # the model is as good without
+        return
+    card = Card.load(job.child_folder)
+    finetuning = {**card.recipe.get("finetuning", {}), "verdict": verdict.model_dump()}
+    card = card.replace(recipe={**card.recipe, "finetuning": finetuning})
+    write_folder(
+        job.child_folder, {**read_all(job.child_folder), CARD_FILE: card.to_json().encode()}
+    )

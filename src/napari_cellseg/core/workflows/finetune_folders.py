@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_cellseg.core.errors import OutputError
-from napari_cellseg.core.finetuning.folders import job_beside, job_of_folders
-from napari_cellseg.core.finetuning.job import Job
+from napari_cellseg.core.finetuning.jobs.folders import job_beside, job_of_folders
+from napari_cellseg.core.finetuning.jobs.job import Job
 from napari_cellseg.core.finetuning.settings import FineTuneSettings
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.workflows.finetune import FineTuneResult, finetune

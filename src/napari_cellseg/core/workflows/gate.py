@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.errors import DataError
-from napari_cellseg.core.finetuning.chance import Tallied
-from napari_cellseg.core.finetuning.gate import Comparison, comparison
-from napari_cellseg.core.finetuning.source import Source
+from napari_cellseg.core.finetuning.judgement.chance import Tallied
+from napari_cellseg.core.finetuning.judgement.gate import Comparison, comparison
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.fitting.reviewed import trusted_objects
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress

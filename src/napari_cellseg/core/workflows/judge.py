@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_cellseg.core.errors import DataError
-from napari_cellseg.core.finetuning.counts import METRICS
-from napari_cellseg.core.finetuning.gate import Comparison, Gain, GateReport
-from napari_cellseg.core.finetuning.material import Material
-from napari_cellseg.core.finetuning.replay import ReplaySet
+from napari_cellseg.core.finetuning.judgement.counts import METRICS
+from napari_cellseg.core.finetuning.judgement.gate import Comparison, Gain, GateReport
+from napari_cellseg.core.finetuning.material.material import Material
+from napari_cellseg.core.finetuning.material.replay import ReplaySet
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.core.finetuning.settings import FineTuneSettings
-from napari_cellseg.core.finetuning.source import Source
 from napari_cellseg.core.fitting.reviewed import Reviewed
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.recipe import Recipe
@@ -82,7 +82,7 @@ def judge_child(
     new, old = _nothing(), None
     if material.judged:
         new = yield from compare(parent, child, material.judged, device=device, seed=settings.seed)
-    if cases := replay.cases():
+    if cases := replay.judged(rehearsed=settings.replay > 0):
         old = yield from compare(
             parent, child, cases, device=device, replay=True, seed=settings.seed
         )

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from napari_cellseg.core.arrays import Image, Labels
-from napari_cellseg.core.classify import ObjectClasses, classify
-from napari_cellseg.core.device import choose_device
+from napari_cellseg.core.arrays import Image
+from napari_cellseg.core.device import DeviceChoice, choose_device
 from napari_cellseg.core.errors import ModelError
 from napari_cellseg.core.inference.predict import AUTOMATIC_SCALES, Region, predict, scale_for
 from napari_cellseg.core.inference.prediction import Prediction
 from napari_cellseg.core.postprocess.params import PostParams
-from napari_cellseg.core.postprocess.removed import Removed
-from napari_cellseg.core.postprocess.stack import postprocess_stack
+from napari_cellseg.core.postprocess.postprocessor import PostProcessor
 from napari_cellseg.core.progress import Progress
-from napari_cellseg.core.provenance import RunRecord, now
+from napari_cellseg.core.provenance import now
 from napari_cellseg.core.recipe import Recipe
+from napari_cellseg.core.workflows.separate import Predicted as Predicted
+from napari_cellseg.core.workflows.separate import Segmentation as Segmentation
+from napari_cellseg.core.workflows.separate import diameter_of
+from napari_cellseg.core.workflows.separate import median_diameter as median_diameter
 from napari_cellseg.core.zoo.bundle import Model, load_bundle
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.store import find_model
@@ -29,35 +29,6 @@ SMALL_PIXELS = 2**22
 """An image of up to this many pixels is measured whole, a larger one by a crop of 5 % of it."""
 
 _LARGEST_CROP = 1024
-_FEWEST_OBJECTS = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """A result and all it takes to change or repeat it.
-
-    Attributes
-    ----------
-    labels
-        The objects.
-    prediction
-        Probability maps, from which other post-processing settings give other labels.
-    recipe
-        The recipe, with the hash of the weights that were used.
-    record
-        How it was made.
-    removed
-        What each rule took away, by plane index and name of the parameter.
-    classes
-        Class and certainty of each object, if the model tells classes apart.
-    """
-
-    labels: Labels
-    prediction: Prediction
-    recipe: Recipe
-    record: RunRecord
-    removed: Mapping[tuple[int, ...], Mapping[str, Removed]]
-    classes: ObjectClasses | None = None
 
 
 def segment(
@@ -96,56 +67,6 @@ def segment(
     return predicted.separated()
 
 
-@dataclass(frozen=True, eq=False)
-class Predicted:
-    """What the network left of an image; `separated` needs the network no more.
-
-    Attributes
-    ----------
-    image, recipe, prediction
-        As of `Segmentation`.
-    device_reason
-        Why the device was chosen.
-    seconds, started
-        How long it took, and ISO time of the start.
-    """
-
-    image: Image
-    recipe: Recipe
-    prediction: Prediction
-    device_reason: str
-    seconds: float
-    started: str
-
-    def separated(self) -> Segmentation:
-        """Return the objects; may be called in another thread than the network runs in.
-
-        Raises
-        ------
-        SettingsError
-            If the settings need a map that the model does not predict.
-        """
-        clock, image, prediction = time.perf_counter(), self.image, self.prediction
-        objects = postprocess_stack(prediction, self.recipe.post)
-        labels = Labels(
-            objects.labels, prediction.axes, image.pixel_size, image.z_step, f"{image.name} labels"
-        )
-        record = RunRecord.of(
-            image,
-            self.recipe,
-            device=prediction.device,
-            device_reason=self.device_reason,
-            scale=prediction.scale,
-            steps=prediction.steps,
-            objects=objects.count,
-            removed=objects.removed_counts(),
-            seconds=self.seconds + time.perf_counter() - clock,
-            started=self.started,
-        )
-        classes = classify(labels.data, prediction.classes) if prediction.classes else None
-        return Segmentation(labels, prediction, self.recipe, record, objects.removed, classes)
-
-
 def run_network(
     image: Image,
     recipe: Recipe,
@@ -155,14 +76,136 @@ def run_network(
     region: Region | None = None,
 ) -> Generator[Progress, None, Predicted]:
     """Do the part of `segment` that needs the network; parameters and errors are the same."""
+    first = yield from first_pass(image, recipe, model=model, device=device, region=region)
+    found = first.settled()
+    return found if isinstance(found, Predicted) else (yield from first.again(found))
+
+
+def first_pass(
+    image: Image,
+    recipe: Recipe,
+    *,
+    model: Model | None = None,
+    device: str = "auto",
+    region: Region | None = None,
+) -> Generator[Progress, None, FirstPass]:
+    """Do what `run_network` begins with: predict an image, or of a large one a sample.
+
+    Nothing is left to do for the network if the objects fit the range of the model, or if the
+    recipe tells how large they are.
+    """
     clock, started = time.perf_counter(), now()
     yield Progress("Loading the model")
     model = model or load_bundle(find_model(recipe.model).folder)
     recipe = with_weights_of(model.card, recipe)
-    choice = choose_device(device)
-    prediction = yield from _predict_at_scale(image, recipe, model, choice.device, region)
-    reason = choice.reason if prediction.device == choice.device else "out of memory"
-    return Predicted(image, recipe, prediction, reason, time.perf_counter() - clock, started)
+    choice, preparation = choose_device(device), recipe.preparation
+    told = bool(preparation.diameter) or preparation.rescale == "off"
+    small = not image.leading and image.size("Y") * image.size("X") <= SMALL_PIXELS
+    whole = told or small
+    what, part = (image, region) if whole else (_middle_plane(image), region)
+    if not whole and part is None:
+        part = _central_crop(image)
+    prediction = yield from predict(
+        model, what, preparation, recipe.tiling, choice.device, region=part
+    )
+    seconds = time.perf_counter() - clock
+    return FirstPass(
+        image, recipe, model, choice, region, prediction, whole, told, seconds, started
+    )
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """The image has to be predicted (again): at which scale, and why, one sentence or ""."""
+
+    scale: float
+    told: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class FirstPass:
+    """What the network left when it first saw an image, or a sample of it.
+
+    Attributes
+    ----------
+    image, recipe, model, choice, region
+        What is segmented, and how.
+    prediction
+        What the network left.
+    whole
+        Whether that is all of it, not a sample.
+    told
+        Whether the scale was known beforehand.
+    seconds, started
+        How long it took, and ISO time of the start.
+    """
+
+    image: Image
+    recipe: Recipe
+    model: Model
+    choice: DeviceChoice
+    region: Region | None
+    prediction: Prediction
+    whole: bool
+    told: bool
+    seconds: float
+    started: str
+
+    def settled(self) -> Predicted | Rescale:
+        """Look whether the objects fit the model's range; may be called in another thread.
+
+        Returns
+        -------
+        The prediction if it can stay as it is, else what is to be done.
+        """
+        if self.told:
+            return self._predicted(self.prediction, self.seconds)
+        clock, card = time.perf_counter(), self.model.card
+        processor: PostProcessor | None = None
+        if self.whole:  # of which the final objects may be made with the same processor
+            processor = PostProcessor(self.prediction.plane(()))
+            diameter = diameter_of(processor.run(PostParams.parse(card.post)).labels)
+        else:
+            diameter = median_diameter(self.prediction, card)
+        low, high = card.diameter_range
+        if diameter is None or low <= diameter <= high:
+            seconds = self.seconds + time.perf_counter() - clock
+            whole = self._predicted(self.prediction, seconds, processor)
+            return whole if self.whole else Rescale(1.0)
+        scale = scale_for(diameter, card, AUTOMATIC_SCALES)
+        told = (
+            f"Objects measure {diameter:.0f} px, the model is made for {low:.0f} to {high:.0f} px: "
+            f"the image is shown to it at {scale:.2f} times its size."
+        )
+        return Rescale(scale, told)
+
+    def again(self, wanted: Rescale) -> Generator[Progress, None, Predicted]:
+        """Predict the whole image at the scale that its objects need."""
+        clock, recipe = time.perf_counter(), self.recipe
+        if wanted.told:
+            yield Progress("Predicting", message=wanted.told)
+        prediction = yield from predict(
+            self.model,
+            self.image,
+            recipe.preparation,
+            recipe.tiling,
+            self.choice.device,
+            scale=wanted.scale,
+            region=self.region,
+        )
+        if wanted.told:
+            steps = (*self.prediction.steps, wanted.told, *prediction.steps)
+            prediction = replace(prediction, steps=steps)
+        return self._predicted(prediction, self.seconds + time.perf_counter() - clock)
+
+    def _predicted(
+        self, prediction: Prediction, seconds: float, processor: PostProcessor | None = None
+    ) -> Predicted:
+        fell_back = prediction.device != self.choice.device
+        reason = "out of memory" if fell_back else self.choice.reason
+        return Predicted(
+            self.image, self.recipe, prediction, reason, seconds, self.started, processor
+        )
 
 
 def with_weights_of(card: Card, recipe: Recipe) -> Recipe:
@@ -179,49 +222,6 @@ def with_weights_of(card: Card, recipe: Recipe) -> Recipe:
             "installed: install those, or clear the setting weights_sha256 to use these."
         )
     return recipe.replace(weights_sha256=card.weights_sha256 or None)
-
-
-def _predict_at_scale(
-    image: Image, recipe: Recipe, model: Model, device: str, region: Region | None
-) -> Generator[Progress, None, Prediction]:
-    """Predict; with no diameter given, look first whether the objects fit the model's range."""
-    preparation = recipe.preparation
-
-    def run(
-        what: Image, part: Region | None, scale: float | None = None
-    ) -> Generator[Progress, None, Prediction]:
-        return predict(model, what, preparation, recipe.tiling, device, scale=scale, region=part)
-
-    if preparation.diameter or preparation.rescale == "off":
-        return (yield from run(image, region))
-    small = not image.leading and image.size("Y") * image.size("X") <= SMALL_PIXELS
-    sample = (image, region) if small else (_middle_plane(image), region or _central_crop(image))
-    first = yield from run(*sample)
-    diameter = median_diameter(first, model.card)
-    low, high = model.card.diameter_range
-    if diameter is None or low <= diameter <= high:
-        return first if small else (yield from run(image, region))
-    scale = scale_for(diameter, model.card, AUTOMATIC_SCALES)
-    told = (
-        f"Objects measure {diameter:.0f} px, the model is made for {low:.0f} to {high:.0f} px: "
-        f"the image is shown to it at {scale:.2f} times its size."
-    )
-    yield Progress("Predicting", message=told)
-    prediction = yield from run(image, region, scale)
-    return replace(prediction, steps=(*first.steps, told, *prediction.steps))
-
-
-def median_diameter(prediction: Prediction, card: Card) -> float | None:
-    """Return the diameter in px of a disc as large as the median object; None for fewer than 5.
-
-    The card's post-processing is used, not the recipe's: thresholds that are moved afterwards
-    must not change the scale at which the network ran.
-    """
-    objects = postprocess_stack(prediction, PostParams.parse(card.post))
-    if objects.count < _FEWEST_OBJECTS:
-        return None
-    areas = np.bincount(objects.labels.ravel())[1:]
-    return 2 * math.sqrt(float(np.median(areas[areas > 0])) / math.pi)
 
 
 def _middle_plane(image: Image) -> Image:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.gate import Comparison, GateReport
+    from napari_cellseg.core.finetuning.judgement.gate import Comparison, GateReport
 
 _METRICS = {"ap50": "AP", "map": "mAP", "pq": "PQ", "aji": "AJI", "dice": "Dice"}
 _TIP = (

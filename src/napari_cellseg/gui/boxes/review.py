@@ -19,13 +19,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cellseg.gui.boxes.flips import FlipsBox
 from napari_cellseg.session.corrections.review import Entry, QueueFilter, QueueProgress
 
 KEYS = {"accept": "A", "skip": "S", "delete": "D", "previous": "Q", "next": "N"}
 _TITLES = {
     "accept": ("Accept", "It is right: lock it and go on."),
     "skip": ("Skip", "Decide later and go on."),
-    "delete": ("Delete", "It is no cell: delete it and go on."),
+    "delete": ("Delete", "It is no cell: delete it, on every plane it is on, and go on."),
     "previous": ("Previous", "Back to the object before."),
     "next": ("Next", "On to the next object that is open."),
 }
@@ -58,6 +59,7 @@ class ReviewBox(QWidget):
         self.bar.setAccessibleName("Reviewed objects")
         self.time = QLabel()
         self.time.setWordWrap(True)
+        self.flips = FlipsBox()
         self.buttons = {name: self._button(name) for name in KEYS}
         self.rest = QPushButton("Accept the safer ones…")
         self.rest.setToolTip(
@@ -129,6 +131,7 @@ class ReviewBox(QWidget):
         area.addWidget(self.largest, 1)
         inner = QVBoxLayout(self.details)
         inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(self.flips)
         inner.addWidget(self.what)
         inner.addLayout(grid)
         inner.addWidget(self.rest)
@@ -179,8 +182,8 @@ class ReviewBox(QWidget):
         self.kind.setCurrentIndex(max(self.kind.findData(chosen), 0))
         self.kind.setVisible(bool(classes))
 
-    def show_object(self, label: int | None, entry: Entry | None) -> None:
-        """Show what is looked at; None where nothing is left."""
+    def show_object(self, label: int | None, entry: Entry | None, planes: int = 1) -> None:
+        """Show what is looked at, on how many planes it lies; None where nothing is left."""
         for name in ("accept", "skip", "delete"):
             self.buttons[name].setEnabled(label is not None)
         self.rest.setEnabled(label is not None)
@@ -188,6 +191,7 @@ class ReviewBox(QWidget):
             self.what.setText("Nothing is left to review.")
             return
         area = "" if math.isnan(entry.area) else f", {entry.area:.0f} px"
+        area += f", on {planes} planes" if planes > 1 else ""
         decided = "" if entry.state == "open" else f" ({entry.state})"
         reason = f": {entry.reason}." if entry.reason else "."
         self.what.setText(f"Object {label}{area}{decided}. Risk {entry.risk:.0%}{reason}")

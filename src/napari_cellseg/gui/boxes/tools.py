@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -22,6 +23,29 @@ from napari_cellseg.gui.tools.options import ToolOptions
 from napari_cellseg.gui.tools.registry import Tool
 
 _COLUMNS = 3
+
+
+class _StepButton(QPushButton):
+    """A button that names a step, and as much of it as there is room for."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self._whole = title
+
+    def show_step(self, title: str, step: str) -> None:
+        """Name a step, none if it is empty."""
+        self._whole = f"{title}: {step}" if step else title
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Show more or less of the name."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self.width() - self.fontMetrics().averageCharWidth()
+        short = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, room)
+        self.setText(short if self.isVisible() else self._whole)
 
 
 class LabelsBox(QWidget):
@@ -60,8 +84,8 @@ class LabelsBox(QWidget):
         column.addLayout(row)
         self.show_history("", "")
 
-    def _button(self, title: str, key: str, signal: Signal) -> QPushButton:
-        button = QPushButton(title)
+    def _button(self, title: str, key: str, signal: Signal) -> _StepButton:
+        button = _StepButton(title)
         button.setAccessibleName(title)
         button.setProperty("key", key)
         button.clicked.connect(signal)
@@ -91,7 +115,7 @@ class LabelsBox(QWidget):
         for button, title, step in ((self.undo, "Undo", undo), (self.redo, "Redo", redo)):
             key = button.property("key")
             button.setEnabled(bool(step))
-            button.setText(f"{title}: {step}" if step else title)
+            button.show_step(title, step)
             button.setToolTip(f"{title} '{step}' ({key})." if step else f"Nothing to {title}.")
 
 
@@ -105,6 +129,7 @@ class ToolsBox(QWidget):
         super().__init__(parent)
         self.buttons: dict[str, QPushButton] = {}
         self._tools = dict(tools)
+        self._chosen = ""
         self._grid = QGridLayout()
         self._grid.setSpacing(3)
         for place, (name, tool) in enumerate(self._tools.items()):
@@ -141,6 +166,7 @@ class ToolsBox(QWidget):
 
     def show_chosen(self, name: str) -> None:
         """Show which tool is in the hand, and only its settings."""
+        self._chosen = name
         for other, button in self.buttons.items():
             button.setChecked(other == name)
         tool = self._tools.get(name)
@@ -149,8 +175,9 @@ class ToolsBox(QWidget):
             self.form.labels[field].setVisible(field in followed)
             control.setVisible(field in followed)
         self.form.setVisible(bool(followed))
-        self.show_message(tool.help if tool is not None else "")
+        self.show_message("")
 
     def show_message(self, text: str) -> None:
-        """Tell what the tool says."""
-        self.message.setText(text)
+        """Tell what the tool says; where it says nothing, what it is for."""
+        tool = self._tools.get(self._chosen)
+        self.message.setText(text or (tool.help if tool is not None else ""))

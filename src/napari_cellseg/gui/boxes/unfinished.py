@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.job import Job
 
 
 class UnfinishedBox(QWidget):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,11 @@ from napari.layers import Labels as LabelsLayer
 from napari_cellseg.core.errors import EditError
 from napari_cellseg.gui import conversion, layers
 from napari_cellseg.gui.geometry import result_shape_and_order
+from napari_cellseg.session.corrections.ahead import LARGE, Ahead, Way
 from napari_cellseg.session.corrections.delta import Delta, Positions
 from napari_cellseg.session.corrections.document import Document
+from napari_cellseg.session.corrections.history import Step
+from napari_cellseg.session.corrections.log import Log
 from napari_cellseg.session.corrections.numbering import HIGHEST_ID
 from napari_cellseg.session.corrections.states import States
 from napari_cellseg.session.run import Run
@@ -45,6 +48,11 @@ class Binding:
         The run that the labels come from; None if they come from elsewhere.
     origin
         The image layer that was run on, its axes, and axis, start and stop of the part; or ().
+    log
+        What was done, by whom and when.
+    work_out
+        Has a large step worked out by a worker that is to be taken back or done again, and brought
+        to `arrive`; None if nobody does.
 
     Raises
     ------
@@ -65,11 +73,14 @@ class Binding:
         self.run: Run | None = None
         self.origin: tuple[Any, ...] = ()
         _make_editable(layer)
+        self.work_out: Callable[[Way, Step], None] | None = None
         self._shown = layer.data
         self._busy = False
         self.document = Document(
             conversion.in_label_order(layer.data, axes), self._write, states, erased, reviewed
         )
+        self.log = Log(_earlier(layer))
+        self.document.stepped.connect(self._on_step)
         layers.forget_history(layer)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
@@ -82,6 +93,7 @@ class Binding:
 
     def release(self) -> None:
         """Leave the layer to itself."""
+        self.document.stepped.disconnect(self._on_step)
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.data.disconnect(self._on_data)
         for key, _ in self._keys:
@@ -89,13 +101,20 @@ class Binding:
 
     def undo(self) -> None:
         """Take the last step back."""
-        if not layers.stroke_in_progress(self.layer):
-            self.document.undo()
+        self._turn("undo", self.document.undo)
 
     def redo(self) -> None:
         """Do the last undone step again."""
-        if not layers.stroke_in_progress(self.layer):
-            self.document.redo()
+        self._turn("redo", self.document.redo)
+
+    def _turn(self, way: Way, at_once: Callable[[], object]) -> None:
+        step = self.document.history.next(back=way == "undo")
+        if step is None or layers.stroke_in_progress(self.layer):
+            return
+        if self.work_out is not None and step.pixels.positions.size > LARGE:
+            self.work_out(way, step.reversed if way == "undo" else step)
+        else:
+            at_once()
 
     def show(
         self,
@@ -115,6 +134,22 @@ class Binding:
         self._shown = self.layer.data
         shown = conversion.in_label_order(self.layer.data, self.axes)
         self.document.replace(name, shown, frozen, pixels, facts, together)
+
+    def arrive(self, ahead: Ahead) -> Step | None:
+        """Show a step that a worker has worked out, see `Document.arrive`."""
+        if ahead.version != self.document.version or not ahead.step:
+            return self.document.arrive(ahead, self.document.labels)
+        self._busy = True
+        try:
+            layers.replace_data(self.layer, ahead.labels, self.axes)
+        finally:
+            self._busy = False
+        self._shown = self.layer.data
+        return self.document.arrive(ahead, conversion.in_label_order(self.layer.data, self.axes))
+
+    def _on_step(self, step: Step) -> None:
+        done = self.document.history.done
+        self.log.follow(step, done[-1] if done else None)
 
     def _write(self, pixels: Delta) -> None:
         """Change the layer's data, which are the document's, and what is seen of them."""
@@ -192,6 +227,12 @@ class Binding:
 
 def _ignore(result: object) -> None:
     """Return nothing: napari takes a result of a key for a generator."""
+
+
+def _earlier(layer: LabelsLayer) -> list[Any]:
+    """Return what the layer tells of what was done to it before."""
+    told = layer.metadata.get(conversion.METADATA_KEY, {})
+    return list(told.get(conversion.HISTORY_KEY, ())) if isinstance(told, Mapping) else []
 
 
 def _atom(atom: Any) -> tuple[tuple[npt.NDArray[np.int64], ...], _Values, _Values]:

@@ -22,7 +22,7 @@ from napari_cellseg.session.corrections.stored import Stored, read_stored, to_st
 
 _REST_MS = 400
 """The hand has rested for so long before anything is noted."""
-_QUICK = 2**25
+_QUICK = 2**22
 """Labels of more pixels take too long to note masks of; theirs are noted when they are saved."""
 _COLUMNS = ("decision", "locked")
 
@@ -109,6 +109,8 @@ class KeptDecisions:
         own.pop(conversion.CORRECTIONS_KEY, None)
         if told:
             own[conversion.CORRECTIONS_KEY] = told
+        if self._binding.log.entries:
+            own[conversion.HISTORY_KEY] = self._binding.log.entries
         if own or conversion.METADATA_KEY in metadata:
             metadata[conversion.METADATA_KEY] = own
 

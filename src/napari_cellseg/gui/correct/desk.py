@@ -15,7 +15,9 @@ from psygnal import Signal
 from napari_cellseg.gui.conversion import guess_label_axes
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.decisions import KeptDecisions, kept_with
+from napari_cellseg.gui.gl_context import delete_in_own_context
 from napari_cellseg.gui.overlays import labels_of_reviewed
+from napari_cellseg.session.settings import SegmentSettings
 
 
 class Desk:
@@ -37,6 +39,7 @@ class Desk:
         self._bindings: dict[LabelsLayer, Binding] = {}
         self._kept: dict[Binding, KeptDecisions] = {}
         self.journals: Any = None
+        self.settings: SegmentSettings | None = None  # those of the tab Segment, if it is open
         layers.events.removed.connect(self._on_removed)
 
     def bind(self, layer: LabelsLayer, axes: str = "", **options: Any) -> Binding:
@@ -103,6 +106,7 @@ def desk_of(viewer: ViewerModel) -> Desk:
     desk = _DESKS.get(layers)
     if desk is None:
         desk = _DESKS[layers] = Desk(layers)
+        delete_in_own_context(bare(viewer))
     return desk
 
 

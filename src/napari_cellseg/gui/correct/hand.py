@@ -11,6 +11,7 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cellseg.gui.correct.binding import Binding
+from napari_cellseg.gui.correct.large import LargeSteps
 from napari_cellseg.gui.correct.stroke_line import StrokeLine, widget_under
 from napari_cellseg.gui.correct.workbench import Workbench
 from napari_cellseg.gui.geometry import shows_planes
@@ -30,9 +31,12 @@ class Hand(QObject):
     def __init__(self, bench: Workbench, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bench = bench
+        self.large = LargeSteps(bench, self)
         self.tools: dict[str, Tool] = {
             name: kind(bench) for name, kind in sorted(TOOLS.items(), key=lambda t: t[1].place)
         }
+        for tool in self.tools.values():
+            tool.large = self.large
         self.name = ""
         self._layer: LabelsLayer | None = None
         self._line: StrokeLine | None = None
@@ -82,6 +86,7 @@ class Hand(QObject):
     def shut_down(self) -> None:
         """Put the tool down and leave the layer to itself."""
         self._detach()
+        self.large.stop()
 
     # The layer
 

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_cellseg.core import run_length
 from napari_cellseg.core.errors import CellsegError, JournalError
 from napari_cellseg.gui import conversion, layers
+from napari_cellseg.gui.correct.attic import Attic
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import Desk
 from napari_cellseg.gui.correct.keeper import Failed, Keeper
@@ -41,6 +42,7 @@ class Journals(QObject):
         super().__init__(parent)
         self._desk = desk
         self.runner = JobRunner(self)
+        self._attic = Attic(desk, self.runner, self)
         self._keepers: dict[Binding, Keeper] = {}
         self._ending: list[Keeper] = []
         self._recovering: Found | None = None
@@ -172,6 +174,10 @@ def _left_behind() -> list[Found]:
 def show_recovered(desk: Desk, viewer: Any, recovered: Recovered) -> LabelsLayer:
     """Add recovered labels as a layer under correction."""
     about = dict(recovered.about)
+    if recovered.done:
+        before = about["metadata"].get(conversion.HISTORY_KEY, ())
+        done = [*before, *recovered.done]
+        about["metadata"] = {**about["metadata"], conversion.HISTORY_KEY: done}
     if recovered.reviewed is not None:  # where the tab looks for an area of before
         reviewed = run_length.encode(recovered.reviewed)
         told = to_store(States(), "", reviewed, recovered.labels.shape)

@@ -10,12 +10,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from napari_cellseg.core.errors import CellsegError, JournalError
-from napari_cellseg.gui.conversion import CORRECTIONS_KEY, METADATA_KEY
+from napari_cellseg.gui.conversion import CORRECTIONS_KEY, HISTORY_KEY, METADATA_KEY
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.session.corrections.decided import BoolArray
 from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.corrections.journal import Journal
-from napari_cellseg.session.corrections.keeping import base_of, record_of, record_of_area
+from napari_cellseg.session.corrections.keeping import (
+    base_without_masks,
+    masks_of,
+    record_of,
+    record_of_area,
+)
 from napari_cellseg.session.corrections.recovery import Found, journals_folder
 
 _LARGEST = 4_000_000
@@ -95,7 +100,8 @@ class Keeper:
 
     def end_now(self) -> None:
         """Do the same before the process ends: here and now, in this thread."""
-        base, labels = self._all()
+        base, found = self._all()
+        labels = found()
         with suppress(JournalError):  # nobody is there to be told
             if self.journal is None and self._missed and self.binding.document.handled:
                 self.journal = Journal.create(journals_folder(), base, labels, self._missed)
@@ -104,11 +110,20 @@ class Keeper:
                 self.journal.compact(labels, base)
         self._close()
 
-    def _all(self) -> tuple[dict[str, Any], Any]:
-        """Return what a generation begins with, as it is now."""
+    def _all(self) -> tuple[dict[str, Any], Callable[[], Any]]:
+        """Return what a generation begins with, as it is now, and what gives its labels.
+
+        That takes long, and completes the former: in a worker.
+        """
         document = self.binding.document
         decided = document.decided()
-        return base_of(about(self.binding), decided, document.states), decided.labels
+        base = base_without_masks(about(self.binding), document.states)
+
+        def labels() -> Any:
+            base.update(masks_of(decided))
+            return decided.labels
+
+        return base, labels
 
     # Writing all labels
 
@@ -123,7 +138,7 @@ class Keeper:
             self._on_failed(error)
 
         self._work(
-            lambda: Journal.create(journals_folder(), base, labels, count), self._on_begun, failed
+            lambda: Journal.create(journals_folder(), base, labels(), count), self._on_begun, failed
         )
 
     def _on_begun(self, journal: Journal) -> None:
@@ -151,7 +166,7 @@ class Keeper:
                 self._on_failed(error)
 
         self._work(
-            lambda: snapshot.write(labels),
+            lambda: snapshot.write(labels()),
             lambda _: self._on_written(journal, lambda: journal.finish_compaction(snapshot)),
             failed,
         )
@@ -216,7 +231,9 @@ class Keeper:
 def about(binding: Binding) -> dict[str, Any]:
     """Return what it takes to show the labels again, as plain values."""
     layer = binding.layer
-    told = layer.metadata.get(METADATA_KEY, {})
+    told = dict(layer.metadata.get(METADATA_KEY, {}))
+    if binding.log.entries:
+        told[HISTORY_KEY] = binding.log.entries
     return {
         "name": layer.name,
         "axes": binding.axes,

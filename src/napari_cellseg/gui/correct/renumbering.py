@@ -26,9 +26,9 @@ class Renumbering(QObject):
         binding = self._bench.binding
         if binding is None:
             return
-        labels, version = binding.document.decided().labels, binding.document.version
+        decided, version = binding.document.decided(), binding.document.version
         self._jobs.submit(
-            single_step(lambda: renumbered(labels, version)),
+            single_step(lambda: renumbered(decided.labels, version)),
             lambda found: self._on_found(binding, found),
         )
 

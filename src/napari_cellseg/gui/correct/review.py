@@ -8,11 +8,11 @@ from dataclasses import replace
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_cellseg.core.editing.delete import delete
 from napari_cellseg.core.review.risk import RiskTable, rate_objects
 from napari_cellseg.gui import features
 from napari_cellseg.gui.boxes.review import KEYS, ReviewBox
 from napari_cellseg.gui.correct.binding import Binding
+from napari_cellseg.gui.correct.flips import Flips
 from napari_cellseg.gui.correct.review_marks import ReviewMarks
 from napari_cellseg.gui.correct.safer import SaferOnes
 from napari_cellseg.gui.correct.workbench import Workbench
@@ -44,6 +44,7 @@ class ReviewGuide(QObject):
         self._layer: LabelsLayer | None = None
         self._marks = ReviewMarks(bench.viewer)
         self._safer = SaferOnes(bench, box, self._marks, self._accept_all)
+        self._flips = Flips(bench, runner, box.flips, self.start, self)
         self._jobs = LatestJob(runner, self)
         self._jobs.failed.connect(self._on_failed)
         self._again = QTimer(self)
@@ -63,13 +64,13 @@ class ReviewGuide(QObject):
         if binding is None:
             return
         self._box.show_rating()
-        labels = binding.document.decided().labels
+        decided = binding.document.decided()
         prediction = self._bench.prediction()
         maps = prediction.maps if prediction is not None else {}
         foreground, contour = maps.get("foreground"), maps.get("contour")
-        version = binding.document.version
+        version, flipped = binding.document.version, self._flips.maps()
         self._jobs.submit(
-            lambda: rate_objects(labels, foreground, contour),
+            lambda: rate_objects(decided.labels, foreground, contour, flipped),
             lambda risks: self._on_rated(binding, version, risks),
         )
 
@@ -87,6 +88,7 @@ class ReviewGuide(QObject):
         queue.restore({i: review_of(document.states[i]) for i in document.states})
         self._learn_classes(binding)
         self._box.show_started(self._bench.class_names())
+        self._flips.show_rated(risks)
         queue.filter = self._box.filter
         if first:
             self._bind_keys(binding.layer)
@@ -117,13 +119,13 @@ class ReviewGuide(QObject):
             queue.previous()
         else:
             if label is not None and index is not None:
-                self._do_to(label, index, what)
+                self._do_to(label, what)
             queue.next()
         self._show()
 
-    def _do_to(self, label: int, index: Index, what: str) -> None:
+    def _do_to(self, label: int, what: str) -> None:
         if what == "delete":
-            self._delete(label, index)
+            self._delete(label)
         elif what in _NAMES:
             self._decide([label], what, _NAMES[what])
 
@@ -140,11 +142,15 @@ class ReviewGuide(QObject):
                 new[label] = replace(states[label], decision="skipped")
         binding.document.decide(name, new)
 
-    def _delete(self, label: int, index: Index) -> None:
-        binding = self._bench.binding
-        if binding is not None:
-            plane, objects = binding.document.plane(index), binding.document.objects(index)
-            self._bench.edit("Delete", lambda: delete(plane, objects, [label]), index=index)
+    def _delete(self, label: int) -> None:
+        """Delete an object wherever it lies: it is accepted and locked as a whole, too."""
+        binding, places = self._bench.binding, self._places
+        if binding is None or places is None:
+            return
+        planes = len(places.all_of(label))
+        binding.document.change("Delete", places.pixels_of(label))
+        where = f", on all {planes} planes it was on" if planes > 1 else ""
+        self._bench.told.emit(f"Object {label} is deleted{where}.")
 
     def _accept_all(self, labels: Sequence[int]) -> None:
         count = len(labels)
@@ -238,7 +244,8 @@ class ReviewGuide(QObject):
         if queue is None or binding is None:
             return
         label, index = queue.current, self._place(queue.current)
-        self._box.show_object(label, queue.entries[label] if label is not None else None)
+        planes = len(self._places.all_of(label)) if self._places and label is not None else 1
+        self._box.show_object(label, queue.entries[label] if label is not None else None, planes)
         if label is None or index is None:
             self._marks.no_frame()
         else:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cellseg.gui import conversion, geometry, layers, overlays
 from napari_cellseg.gui.boxes.reviewed import ReviewedBox
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import desk_of
+from napari_cellseg.gui.correct.rectangle import Rectangle
 from napari_cellseg.gui.correct.workbench import Workbench
 from napari_cellseg.gui.job_runner import JobRunner
 from napari_cellseg.session.corrections.history import Step
@@ -41,7 +41,10 @@ class Reviewed(QObject):
         self._desk = desk_of(bench.viewer)
         self._binding: Binding | None = None
         self._layer: LabelsLayer | None = None
-        self._shapes: Shapes | None = None
+        self._rectangle = Rectangle(bench.viewer, self)
+        self._rectangle.shown.connect(box.show_drawing)
+        self._rectangle.drawn.connect(self._on_drawn)
+        self._rectangle.told.connect(bench.told)
         self._count = 0
         self._painted = False
         self._rest = QTimer(self)
@@ -72,7 +75,7 @@ class Reviewed(QObject):
 
     def shut_down(self) -> None:
         """Stop drawing; the area stays with the labels."""
-        self._stop_drawing()
+        self._rectangle.stop()
         self._rest.stop()
         if self._binding is not None:
             self._desk.touch(self._binding)
@@ -80,7 +83,7 @@ class Reviewed(QObject):
     # The labels
 
     def _on_changed(self, binding: Binding | None) -> None:
-        self._stop_drawing()
+        self._rectangle.stop()
         self._detach()
         old, self._binding = self._binding, binding
         if old is not None and old.layer not in self._viewer.layers:
@@ -107,9 +110,6 @@ class Reviewed(QObject):
             self._detach()
             self._painted = True
             self._look()
-        elif event.value is self._shapes:
-            self._shapes = None
-            self._box.show_drawing(False)
 
     def _remove_area_of(self, binding: Binding) -> None:
         for layer in overlays.areas_of(self._viewer.layers, binding.layer):
@@ -218,41 +218,16 @@ class Reviewed(QObject):
             overlays.start_painting(self._viewer, layer)
 
     def _on_rectangle(self, on: bool) -> None:
-        self._stop_drawing()
-        if not on or self._ready() is None or self._binding is None:
-            return
-        labels = self._binding.layer
-        self._shapes = layers.start_drawing(self._viewer, labels, "Rectangle", "add_rectangle")
-        self._shapes.events.data.connect(self._on_drawn)
-        self._shapes.bind_key("Escape", lambda _: self._stop_drawing(), overwrite=True)
-        self._box.show_drawing(True)
+        self._rectangle.stop()
+        if on and self._ready() is not None and self._binding is not None:
+            self._rectangle.start(self._binding)
 
-    def _on_drawn(self, event: Any) -> None:
-        if str(getattr(event, "action", "")) in ("added", "changed"):
-            # Not while napari is still in its own mouse callback for this rectangle.
-            QTimer.singleShot(0, self._finish_drawing)
-
-    def _finish_drawing(self) -> None:
-        shapes, binding, layer = self._shapes, self._binding, self._layer
-        if shapes is None or binding is None or layer is None or not len(shapes.data):
+    def _on_drawn(self, box: geometry.Box, inside: npt.NDArray[np.bool_] | None) -> None:
+        binding, layer = self._binding, self._layer
+        if binding is None or layer is None:
             return
-        point = self._viewer.dims.point
-        found = geometry.region(shapes, binding.layer, binding.axes, point)
-        self._stop_drawing()
-        if found is None:
-            self._bench.told.emit("The rectangle lies beside the labels: draw it over them.")
-            return
-        box, inside = found
         before = conversion.in_label_order(np.asarray(layer.data), binding.axes)
         part = before[tuple(box[axis] for axis in "TZYX" if axis in box)]
         plane = part.reshape(part.shape[-2:])
         marked = 1 if inside is None else (plane | inside).astype(np.uint8)
         overlays.mark(layer, binding.axes, box, marked)
-
-    def _stop_drawing(self) -> None:
-        shapes, self._shapes = self._shapes, None
-        if shapes is not None:
-            layers.remove(self._viewer, shapes)
-            if self._binding is not None and self._binding.layer in self._viewer.layers:
-                self._viewer.layers.selection.active = self._binding.layer
-        self._box.show_drawing(False)

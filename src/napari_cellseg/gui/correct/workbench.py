@@ -23,6 +23,7 @@ from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.corrections.states import ObjectState
 
 Pixel = tuple[int, int]
+_UNDONE = "Undone:"
 
 
 class Workbench(QObject):
@@ -41,6 +42,8 @@ class Workbench(QObject):
         super().__init__(parent)
         self.viewer = viewer
         self.binding: Binding | None = None
+        self._said = ""
+        self.told.connect(self._on_told)
         self._desk = desk_of(viewer)
         self._desk.released.connect(self._on_released)
 
@@ -173,7 +176,14 @@ class Workbench(QObject):
             raise EditError("Choose a labels layer to correct.")
         return self.binding
 
+    def _on_told(self, text: str) -> None:
+        self._said = text
+
     def _on_stepped(self, step: Step) -> None:
+        if step.takes_back:
+            self.told.emit(f"{_UNDONE} {step.name}.")
+        elif self._said.startswith(_UNDONE):
+            self.told.emit("")
         self.stepped.emit(step)
 
     def _on_released(self, binding: Binding) -> None:

@@ -17,8 +17,8 @@ from napari_cellseg.gui.correct.desk import Desk
 from napari_cellseg.gui.job_runner import JobRunner, LatestJob
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.gate import GateReport
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.job import Job
+    from napari_cellseg.core.finetuning.judgement.gate import GateReport
     from napari_cellseg.session.finetuning.process import Outcome
 
 
@@ -129,7 +129,7 @@ class Gate(QObject):
 
 def _read(job: Job, outcome: Outcome) -> Generator[Progress, None, _Judged]:
     yield Progress("Reading the comparison")
-    from napari_cellseg.core.finetuning.gate import GateReport
+    from napari_cellseg.core.finetuning.judgement.gate import GateReport
 
     report = parent = None
     with suppress(CellsegError):  # the verdict is known without it

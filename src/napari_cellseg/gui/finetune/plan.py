@@ -19,7 +19,7 @@ from napari_cellseg.gui.preferences import Preferences
 
 if TYPE_CHECKING:
     from napari_cellseg.core.finetuning.estimate import Estimate
-    from napari_cellseg.core.finetuning.source import Source
+    from napari_cellseg.core.finetuning.material.source import Source
 
 NO_MODEL = "No model is installed: install one, or choose one in the tab Segment."
 NO_SOURCE = "Tick what the model shall learn from; so far nothing that is ticked is reviewed."

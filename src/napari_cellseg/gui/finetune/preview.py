@@ -6,6 +6,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
@@ -16,8 +18,8 @@ from napari_cellseg.gui import geometry, layers, overlays
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.finetune.pairs import channels_of, image_of
 from napari_cellseg.gui.job_runner import JobRunner, LatestJob
-from napari_cellseg.session.locks import Int32Array
 
+UInt8Array = npt.NDArray[np.uint8]
 Channels = tuple[int, ...] | None
 NOWHERE = "Open the image and its labels again to see a preview on them."
 
@@ -54,15 +56,15 @@ class Preview(QObject):
         channels = channels_of(binding)
         self._jobs.submit(
             lambda: segment_part(folder, image, box, channels, device),
-            lambda labels: self._show(labels, binding, box),
+            lambda objects: self._show(objects, binding, box),
         )
 
-    def _show(self, labels: Int32Array, binding: Binding, box: geometry.Box) -> None:
+    def _show(self, objects: UInt8Array, binding: Binding, box: geometry.Box) -> None:
         if binding.layer not in self._viewer.layers:
             self.told.emit(NOWHERE)
             return
         self._layer = overlays.show_trained(
-            self._viewer, binding.layer, binding.axes, box, labels, self._layer
+            self._viewer, binding.layer, binding.axes, box, objects, self._layer
         )
         self.told.emit("")
 
@@ -76,8 +78,13 @@ class Preview(QObject):
 
 def segment_part(
     folder: Path, image: Image, box: geometry.Box, channels: Channels, device: str
-) -> Generator[Progress, None, Int32Array]:
-    """Segment part of a plane with the model in `folder`; labels (Y, X) (in a worker)."""
+) -> Generator[Progress, None, UInt8Array]:
+    """Segment part of a plane with the model in `folder` (in a worker).
+
+    Returns
+    -------
+    uint8 (Y, X): 0 for background, and numbers that are used again after 255 objects.
+    """
     yield Progress("Loading the network")
     from napari_cellseg.core.recipe import Recipe
     from napari_cellseg.core.workflows.segment import segment
@@ -98,5 +105,6 @@ def segment_part(
     found: Any = yield from segment(
         plane, recipe, model=model, device=device, region=(box["Y"], box["X"])
     )
-    labels: Int32Array = found.labels.data
-    return labels
+    labels = found.labels.data
+    objects: UInt8Array = ((labels > 0) * ((labels - 1) % 255 + 1)).astype(np.uint8)
+    return objects

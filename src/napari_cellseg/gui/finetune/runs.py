@@ -23,7 +23,7 @@ from napari_cellseg.gui.job_runner import JobRunner
 from napari_cellseg.session.finetuning.material import Material
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.job import Job
     from napari_cellseg.session.finetuning.process import Outcome, TrainingProcess
 
 COPYING = "Copying the data"
@@ -155,7 +155,7 @@ class Runs(QObject):
 def prepare(order: Order) -> Generator[Progress, None, Job]:
     """Copy what is learnt from into a new job (in a worker)."""
     yield Progress("Preparing")
-    from napari_cellseg.core.finetuning.job import Job, free_folder
+    from napari_cellseg.core.finetuning.jobs.job import Job, free_folder
 
     sources = []
     for done, material in enumerate(order.materials):
@@ -211,7 +211,7 @@ def calmed(events: Generator[Progress, None, Any]) -> Generator[Progress, None, 
 
 
 def _clear(job: Job) -> None:
-    from napari_cellseg.core.finetuning.job import unfinished
+    from napari_cellseg.core.finetuning.jobs.job import unfinished
 
     if all(one.folder != job.folder for one in unfinished(job.folder.parent)):
         with suppress(CellsegError):

@@ -10,7 +10,7 @@ from napari_cellseg.gui.boxes.unfinished import UnfinishedBox
 from napari_cellseg.gui.job_runner import JobRunner, LatestJob, single_step
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.job import Job
 
 
 class Unfinished(QObject):
@@ -46,6 +46,6 @@ class Unfinished(QObject):
 
 
 def _unfinished() -> list[Job]:
-    from napari_cellseg.core.finetuning.job import unfinished
+    from napari_cellseg.core.finetuning.jobs.job import unfinished
 
     return unfinished()

@@ -170,6 +170,7 @@ class CorrectPanel(Panel):
     def shut_down(self) -> None:
         """Put the tool down and cancel what runs."""
         self.hand.choose("")
+        self.hand.large.stop()
         self.review.stop()
         self.reviewed.shut_down()
         self.outlines.shut_down()

@@ -30,7 +30,7 @@ from napari_cellseg.gui.panel_registry import PANELS, Panel
 from napari_cellseg.gui.preferences import read_preferences
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.job import Job
     from napari_cellseg.session.finetuning.process import Outcome
 
 

@@ -11,19 +11,18 @@ from qtpy.QtGui import QGuiApplication, QShowEvent
 
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.postprocess.params import PostParams
-from napari_cellseg.core.recipe import Recipe
-from napari_cellseg.gui import conversion, layers
+from napari_cellseg.gui import layers
 from napari_cellseg.gui.boxes.segment_view import SegmentView
 from napari_cellseg.gui.correct.desk import desk_of
 from napari_cellseg.gui.job_runner import JobRunner
 from napari_cellseg.gui.panel_registry import PANELS, Panel, come_forward
 from napari_cellseg.gui.preferences import read_preferences
 from napari_cellseg.gui.saved.taken_up import TakenUp
-from napari_cellseg.gui.segment.choices import command_text, why_not
+from napari_cellseg.gui.segment.choices import command_text, summary, told_at_once, why_not
+from napari_cellseg.gui.segment.choosing import Choosing
 from napari_cellseg.gui.segment.highlight import RemovedObjects
 from napari_cellseg.gui.segment.live import LiveUpdater
-from napari_cellseg.gui.segment.measure import DiameterLine
-from napari_cellseg.gui.segment.network import NetworkRuns, Request
+from napari_cellseg.gui.segment.network import Fresh, NetworkRuns, Request
 from napari_cellseg.gui.segment.result import ResultLayer
 from napari_cellseg.gui.segment.scope import chosen_part
 from napari_cellseg.gui.segment.warm_up import WarmUp
@@ -31,9 +30,6 @@ from napari_cellseg.session.run import Run
 from napari_cellseg.session.session import Session
 
 _WARM_UP_MS = 400  # after the window has drawn itself
-_NOTHING = (
-    "No objects were found: check the channel and the diameter, or lower the foreground threshold."
-)
 
 
 @PANELS.register("segment")
@@ -61,30 +57,25 @@ class SegmentPanel(Panel):
         self.network = NetworkRuns(napari_viewer, self.runner, self)
         self.live = LiveUpdater(napari_viewer, self.session, self.result, self.runner, self)
         self.removed = RemovedObjects(napari_viewer, self.session, self.result, self)
-        self.line = DiameterLine(napari_viewer, self)
         self.warm_up = WarmUp(self.runner, self)
         self.taken_up = TakenUp(napari_viewer, self.runner, self)
         self.view = SegmentView(napari_viewer)
+        self.choosing = Choosing(
+            napari_viewer, self.session, self.network, self.view, self._preferences, self
+        )
         self.setWidget(self.view)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._connect_choices()
         self._connect_work()
-        self._connect_viewer()
         self._begin()
 
     def _connect_choices(self) -> None:
-        view = self.view
-        view.empty.sample_requested.connect(self._open_sample)
-        view.image.changed.connect(self._on_image)
-        view.model.changed.connect(self._on_model)
-        self.desk.model_chosen.connect(self._on_model_chosen)
+        view, choosing = self.view, self.choosing
+        choosing.changed.connect(self._follow_state)
+        choosing.failed.connect(self.show_failure)
         self.desk.run_requested.connect(self._on_run_requested)
-        view.model.failed.connect(self.show_failure)
-        view.model.diameter.measure_requested.connect(self._on_measure)
-        self.line.measured.connect(view.model.diameter.set_pixels)
         view.run.device_changed.connect(self._on_device)
         view.run.scope_changed.connect(lambda scope: self.session.change(scope=scope))
-        view.run.region_requested.connect(self._on_draw_region)
         view.live.changed.connect(self._on_post)
         view.live.highlight_requested.connect(self.removed.show)
         view.live.colour_requested.connect(self._on_colour)
@@ -110,71 +101,16 @@ class SegmentPanel(Panel):
         self.result.fitted.connect(self._on_fitted)
         self.warm_up.told.connect(run.show_device_note)
 
-    def _connect_viewer(self) -> None:
-        events = self._viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
-            event.connect(self._on_layers)
-        for layer in self._viewer.layers:
-            layer.events.name.connect(self._on_layers)
-        self._viewer.layers.selection.events.active.connect(self._on_active)
-
     def _begin(self) -> None:
         run = self.view.run
         run.show_device_note("")
         run.device.setCurrentIndex(run.device.findData(self._preferences.runtime.device))
-        self.view.model.choose(self._preferences.models.default)
-        self._on_model()
-        self._on_layers()
+        self.choosing.begin()
         self._show_result(None)
-
-    # What the user chooses
-
-    def _on_layers(self, event: Any = None) -> None:
-        if getattr(event, "type", "") == "inserted":
-            event.value.events.name.connect(self._on_layers)
-        self.view.image.refresh_layers()
-        self.view.show_empty(self.view.image.layer is None)
-        self._follow_state()
-
-    def _on_active(self, event: Any) -> None:
-        if event.value in layers.image_layers(self._viewer) and not self.network.running:
-            self.view.image.choose(event.value)
-
-    def _on_image(self) -> None:
-        image, layer = self.view.image, self.view.image.layer
-        if layer is not None and not image.problem:
-            size = conversion.to_image(layer, image.axes).pixel_size
-            self.view.model.diameter.show_pixel_size(size[0] if size else None)
-        self._take_preparation()
-
-    def _on_model(self) -> None:
-        entry = self.view.model.entry
-        if entry is not None:
-            self.view.live.show_source("instances" if "instances" in entry.card.maps else "maps")
-            self.view.live.show_types(entry.card.types)
-            start = Recipe.for_model(entry.card, entry.name)
-            start = start.replace(tiling=start.tiling.replace(tile=self._preferences.runtime.tile))
-            # Not by name alone: the model of that name may have been trained again.
-            if start != self.session.start:
-                self.session.choose_model(start)
-        self.view.live.show_params(self.session.recipe.post, self.session.start.post)
-        self._take_preparation()
-
-    def _on_model_chosen(self, folder: str) -> None:
-        """Use a model that another tab offers; it may have come a moment ago."""
-        self.view.model.refresh_models()
-        self.view.model.choose(folder)
 
     def _on_run_requested(self) -> None:
         come_forward(self)
         self.run()
-
-    def _take_preparation(self) -> None:
-        preparation = self.session.recipe.preparation.replace(
-            channels=self.view.image.channels, diameter=self.view.model.diameter.pixels
-        )
-        self.session.change_recipe(preparation=preparation)
-        self._follow_state()
 
     def _on_device(self, device: str) -> None:
         self.session.change(device=device)
@@ -186,19 +122,6 @@ class SegmentPanel(Panel):
 
     def _on_colour(self, on: bool) -> None:
         self.result.colour_by_class(on, self.session.run)
-
-    def _on_measure(self) -> None:
-        image = self.view.image
-        if image.layer is not None:
-            self.line.start(image.layer, image.axes)
-
-    def _on_draw_region(self) -> None:
-        layer = self.view.image.layer
-        if layer is not None:
-            layers.start_drawing(self._viewer, layer, layers.REGION_NAME, "add_rectangle")
-
-    def _open_sample(self, name: str) -> None:
-        self._viewer.open_sample("napari-cellseg", name)
 
     # Running
 
@@ -241,16 +164,16 @@ class SegmentPanel(Panel):
         self.view.run.show_cancelling()
         self.network.cancel()
 
-    def _on_succeeded(self, request: Request, run: Run) -> None:
-        told = run.record.steps if run.record.objects else (*run.record.steps, _NOTHING)
-        self.view.run.show_message(" ".join(told))
+    def _on_succeeded(self, request: Request, fresh: Fresh) -> None:
+        run = fresh.run
+        self.view.run.show_message(told_at_once(run))
         if self.session.run is not None and self.result.continues(request):
             self.live.adopt(run)
             return
         self.live.stop()
         self.removed.hide()
         self.session.accept(run)
-        self.result.show(run, request)
+        self.result.show(fresh, request)
         self._show_result(run)
         if run.recipe.post != self.session.recipe.post:
             self.live.refresh()
@@ -277,10 +200,7 @@ class SegmentPanel(Panel):
         run = self.session.run
         if run is None or self.network.running:
             return
-        record = run.record
-        count = f"{record.objects} object" + ("" if record.objects == 1 else "s")
-        locked = f", {len(run.locks.ids)} locked" if run.locks.ids else ""
-        self.view.run.show_status(f"{count}{locked}; {record.seconds:.1f} s on {record.device}.")
+        self.view.run.show_status(summary(run))
 
     def _on_result_lost(self) -> None:
         self.live.stop()
@@ -331,5 +251,5 @@ class SegmentPanel(Panel):
         self.network.cancel("The tab was closed: the run was cancelled.")
         self.live.stop()
         self.removed.hide()
-        self.line.stop()
+        self.choosing.stop()
         self.warm_up.stop()

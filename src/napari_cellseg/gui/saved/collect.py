@@ -20,11 +20,10 @@ from napari_cellseg.core.saved.work import SavedWork
 from napari_cellseg.core.saved.writing import write_work
 from napari_cellseg.gui import conversion
 from napari_cellseg.gui.correct.binding import Binding
-from napari_cellseg.gui.saved.opened import WORK_KEY, Opened
+from napari_cellseg.gui.saved.opened import IMAGE_FILE_KEY, WORK_KEY, Opened
 from napari_cellseg.session.run import Run
 
 _LARGEST_PIXELS = 2**30  # bytes of an image without a file that are saved with the labels
-_MOST_IDS = 100  # objects that the history names of one step
 _PLACE = ("scale", "translate", "rotate", "shear", "affine")
 
 
@@ -119,8 +118,10 @@ def collect(layer: LabelsLayer, binding: Binding | None, layers: Iterable[Any]) 
     image = None
     if source is not None:
         image = conversion.to_image(source, axes)
+        file = source.metadata.get(IMAGE_FILE_KEY)
+        image = replace(image, source=Path(file)) if file else image
         view["image"] = {**_placed(source), **_looks(source)}
-    history = earlier + (_told(binding) if binding is not None else ())
+    history = earlier if binding is None else tuple(binding.log.entries)
     labels = replace(labels, provenance=rest)
     if before is not None:
         box = before.box
@@ -171,21 +172,6 @@ def _looks(layer: ImageLayer) -> dict[str, Any]:
         "colormap": layer.colormap.name,
         "blending": str(layer.blending),
     }
-
-
-def _told(binding: Binding) -> tuple[dict[str, Any], ...]:
-    """Return what was done, as plain values."""
-    steps = []
-    for step in binding.document.history.done:
-        objects = sorted({*step.states, *step.pixels.ids})
-        steps.append(
-            {
-                "name": step.name,
-                "objects": [int(one) for one in objects[:_MOST_IDS]],
-                "pixels": int(step.pixels.positions.size),
-            }
-        )
-    return tuple(steps)
 
 
 def _has_file(image: Image) -> bool:

@@ -8,6 +8,8 @@ from napari_cellseg.core.saved.work import SavedWork
 
 WORK_KEY = "napari-cellseg work"
 """Under which the metadata of a labels layer hold the work that it was opened from."""
+IMAGE_FILE_KEY = "napari-cellseg image file"
+"""Under which the metadata of an image layer hold its file, where its source tells another one."""
 
 
 @dataclass(frozen=True, eq=False)

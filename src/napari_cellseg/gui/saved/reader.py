@@ -16,7 +16,7 @@ from napari_cellseg.core.saved.image import find_image
 from napari_cellseg.core.saved.opening import read_work
 from napari_cellseg.core.saved.work import SavedWork
 from napari_cellseg.gui import conversion
-from napari_cellseg.gui.saved.opened import WORK_KEY, Opened
+from napari_cellseg.gui.saved.opened import IMAGE_FILE_KEY, WORK_KEY, Opened
 
 LayerData = tuple[Any, dict[str, Any], str]
 Ask = Callable[[str, Path], Path | None]
@@ -46,6 +46,8 @@ def read_layers(path: Path, ask: Ask | None = None) -> list[LayerData]:
     if image is not None:
         name = str(view.get("name", image.name))
         options = {"name": name, "rgb": image.rgb, **_place(view, _dimensions(image))}
+        if image.source is not None:  # napari notes the saved work as the source of all layers
+            options["metadata"] = {IMAGE_FILE_KEY: str(image.source)}
         layers.append((image.data, options | _looks(view), "image"))
     layers.append(_labels(work, Opened(work, name)))
     return layers

@@ -17,6 +17,7 @@ from napari_cellseg.gui import layers
 from napari_cellseg.gui.correct.desk import bare, desk_of
 from napari_cellseg.gui.correct.journals import journals_of, note_saved
 from napari_cellseg.gui.job_runner import Job, single_step
+from napari_cellseg.gui.measure.export import file_name
 from napari_cellseg.gui.saved.ask import visible_window
 from napari_cellseg.gui.saved.collect import Collected, collect
 
@@ -84,8 +85,9 @@ def ask_and_save(viewer: ViewerModel) -> Job | None:
     if layer is None:
         show_error("There are no labels to save: run the network, or open labels, first.")
         return None
+    proposed = _folder(viewer, layer) / f"{file_name(layer.name)}{SUFFIX}"
     chosen, _ = QFileDialog.getSaveFileName(
-        visible_window(), "Save work", f"{layer.name}{SUFFIX}", f"Saved work (*{SUFFIX})"
+        visible_window(), "Save work", str(proposed), f"Saved work (*{SUFFIX})"
     )
     if not chosen:
         return None
@@ -99,6 +101,15 @@ def ask_and_save(viewer: ViewerModel) -> Job | None:
 def with_suffix(path: str) -> Path:
     """Return the path of a saved work, with its ending."""
     return Path(path if path.lower().endswith(SUFFIX) else f"{path}{SUFFIX}")
+
+
+def _folder(viewer: ViewerModel, layer: LabelsLayer) -> Path:
+    """Return where the labels or their image come from: work is found again beside them."""
+    binding = desk_of(viewer).of(layer)
+    origin = binding.origin[:1] if binding is not None else ()
+    sources = [one.source.path for one in (layer, *origin)]
+    folders = [Path(path).parent for path in sources if path]
+    return next((one for one in folders if one.is_dir()), Path.home())
 
 
 def _version(viewer: ViewerModel, layer: LabelsLayer) -> int:

@@ -13,6 +13,10 @@ from napari_cellseg.gui.segment.scope import describe_part
 from napari_cellseg.session.command import command_and_recipe, command_line
 from napari_cellseg.session.run import Run
 
+_NOTHING = (
+    "No objects were found: check the channel and the diameter, or lower the foreground threshold."
+)
+
 
 def why_not(image: ImageBox, model: ModelBox) -> str:
     """Return what keeps the network from running, "" if nothing does."""
@@ -44,3 +48,16 @@ def needs_axes(request: Request) -> bool:
     """Tell whether the axes of a run are what the user said, not what the shape says."""
     guess = conversion.guess_layer_axes(request.layer)
     return guess.ambiguous or guess.axes != request.axes
+
+
+def told_at_once(run: Run) -> str:
+    """Return what is said when a run has ended: what was changed on the way, or found nothing."""
+    return " ".join(run.record.steps if run.record.objects else (*run.record.steps, _NOTHING))
+
+
+def summary(run: Run) -> str:
+    """Return what a run found, and how long it took."""
+    record = run.record
+    count = f"{record.objects} object" + ("" if record.objects == 1 else "s")
+    locked = f", {len(run.locks.ids)} locked" if run.locks.ids else ""
+    return f"{count}{locked}; {record.seconds:.1f} s on {record.device}."

@@ -12,7 +12,7 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
 from napari_cellseg.core.editing.edit import Edit, changes
-from napari_cellseg.gui import layers
+from napari_cellseg.gui import highlights, layers
 from napari_cellseg.gui.boxes.live import rule_title
 from napari_cellseg.gui.geometry import slice_box
 from napari_cellseg.gui.segment.result import ResultLayer
@@ -79,7 +79,7 @@ class RemovedObjects(QObject):
         if self._layer is not None and self._layer in self._viewer.layers:
             layers.replace_data(self._layer, canvas, self._result.axes)
             return
-        self._layer = layers.show_removed(
+        self._layer = highlights.show_removed(
             self._viewer, result, self._result.axes, canvas, rule_title(self.rule)
         )
         self._layer.mouse_drag_callbacks.append(self._on_mouse)

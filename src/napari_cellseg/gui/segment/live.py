@@ -12,9 +12,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.gui import geometry, layers
 from napari_cellseg.gui.job_runner import JobRunner, LatestJob, single_step
+from napari_cellseg.gui.segment import preview
+from napari_cellseg.gui.segment.preview import UInt16Array
 from napari_cellseg.gui.segment.result import ResultLayer
 from napari_cellseg.session.corrections.decided import Decided
 from napari_cellseg.session.corrections.delta import Delta
+from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.locks import Int32Array
 from napari_cellseg.session.run import Run
 from napari_cellseg.session.session import Session
@@ -23,6 +26,7 @@ WHOLE_AT_ONCE = 3_000_000
 """Images of up to so many pixels are relabelled whole at every move: that is fast enough."""
 SETTLE_MS = 120
 """A larger image is relabelled whole once the hand has rested for so long."""
+_PAUSE_MS = 10
 
 
 class Made(NamedTuple):
@@ -60,14 +64,19 @@ class LiveUpdater(QObject):
         self._wholes = LatestJob(runner, self)
         self._parts.failed.connect(self.failed)
         self._wholes.failed.connect(self.failed)
+        result.edited.connect(self._on_edited)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.timeout.connect(self._submit_whole)
+        self._shown = QTimer(self)  # until the preview goes, at another turn of the event loop
+        self._shown.setSingleShot(True)
+        self._shown.timeout.connect(self._on_shown)
 
     @property
     def busy(self) -> bool:
         """Whether an update is under way."""
-        return self._parts.busy or self._wholes.busy or self._settle.isActive()
+        timed = self._settle.isActive() or self._shown.isActive()
+        return timed or self._parts.busy or self._wholes.busy
 
     def refresh(self) -> None:
         """Show the result under the present settings."""
@@ -83,6 +92,7 @@ class LiveUpdater(QObject):
     def stop(self) -> None:
         """Forget all updates that are under way."""
         self._settle.stop()
+        self._shown.stop()
         self._parts.clear()
         self._wholes.clear()
         self._end_preview()
@@ -92,35 +102,56 @@ class LiveUpdater(QObject):
         axes = self._result.axes
         box = geometry.view_box(layer, axes, self._viewer.dims.point)
         index = tuple(box[axis].start for axis in "TZ" if axis in box)
-        work = single_step(lambda: run.part(post, index, (box["Y"], box["X"])))
-        self._parts.submit(work, lambda labels: self._show_part(run, box, labels))
+        region = box["Y"], box["X"]
+        decided = self._result.decided()
 
-    def _show_part(self, run: Run, box: geometry.Box, labels: Any) -> None:
+        def work() -> UInt16Array:
+            there = None if decided is None else decided.part(index, region)
+            return preview.numbers_to_preview(run.part(post, index, region, there))
+
+        self._parts.submit(single_step(work), lambda small: self._show_part(run, box, small))
+
+    def _show_part(self, run: Run, box: geometry.Box, small: Any) -> None:
         if self._session.run is not run or not self._result.is_ours or not self.busy:
             return
-        self._preview = layers.show_preview(
-            self._viewer, self._result.layer, self._result.axes, box, labels, self._preview
+        self._preview = preview.show_preview(
+            self._viewer, self._result.layer, self._result.axes, box, small, self._preview
         )
+
+    def _on_edited(self) -> None:
+        """Show an edit in the preview, which lies over the labels that it was made in."""
+        run = self._session.run
+        if self._preview is not None and run is not None and self._result.is_ours:
+            self._submit_part(run)
 
     def adopt(self, new: Run) -> None:
         """Replace the result by a run of the same part, keeping what a person decided."""
-        old, decided = self._session.run, self._result.decided()
-        if old is None or decided is None:
-            return
-        version = self._result.version
-        self._wholes.submit(
-            lambda: _compared(new.relabelled(new.recipe.post, decided), decided),
-            lambda made: self._take(old, made, version, lambda: self.adopt(new)),
-        )
+        run = self._session.run
+        if run is not None:
+            self._submit(run, lambda decided: new.relabelled(new.recipe.post, decided), new)
 
     def _submit_whole(self) -> None:
-        run, post, decided = self._session.run, self._session.recipe.post, self._result.decided()
-        if run is None or decided is None:
+        run, post = self._session.run, self._session.recipe.post
+        if run is not None:
+            self._submit(run, lambda decided: run.relabelled(post, decided))
+
+    def _submit(
+        self,
+        old: Run,
+        make: Callable[[Decided], Generator[Progress, None, Run]],
+        adopted: Run | None = None,
+    ) -> None:
+        decided, last = self._result.decided(), self._result.last_step
+        if decided is None:
             return
         version = self._result.version
+
+        def again() -> None:
+            self.refresh() if adopted is None else self.adopt(adopted)
+
         self._wholes.submit(
-            lambda: _compared(run.relabelled(post, decided), decided),
-            lambda made: self._take(run, made, version, self.refresh),
+            lambda: _compared(old, make(decided), decided, last),
+            lambda made: self._take(old, made, version, again),
         )
 
     def _take(self, old: Run, made: Made, version: int, again: Callable[[], None]) -> None:
@@ -136,22 +167,29 @@ class LiveUpdater(QObject):
             return
         self._session.accept(made.run)
         self._result.update(old, made.run, made.shown, made.pixels, step_name(old, made.run))
-        if not self._settle.isActive():
-            self._end_preview()
+        self._shown.start(_PAUSE_MS)
         self.updated.emit(made.run)
+
+    def _on_shown(self) -> None:
+        if not (self._settle.isActive() or self._wholes.busy):
+            self._end_preview()
 
     def _end_preview(self) -> None:
         if self._preview is not None:
-            layers.end_preview(self._viewer, self._preview, self._result.layer)
+            preview.end_preview(self._viewer, self._preview, self._result.layer)
             self._preview = None
 
 
 def _compared(
-    work: Generator[Progress, None, Run], decided: Decided
+    old: Run, work: Generator[Progress, None, Run], decided: Decided, last: Step | None
 ) -> Generator[Progress, None, Made]:
     """Add what the window would take too long for: a copy of the labels, and what changes."""
     run = yield from work
-    return Made(run, run.labels.copy(), Delta.between(decided.labels, run.labels))
+    pixels = Delta.between(decided.labels, run.labels)
+    pixels.ids  # noqa: B018 - found here, and known from then on
+    if last is not None and last.name == step_name(old, run):
+        last.pixels.then(pixels)  # likewise: both will be one step
+    return Made(run, run.labels.copy(), pixels)
 
 
 def step_name(old: Run, new: Run) -> str:

@@ -10,7 +10,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_cellseg.gui import layers
+from napari_cellseg.gui import drawing, layers
 
 
 class DiameterLine(QObject):
@@ -29,7 +29,7 @@ class DiameterLine(QObject):
         """Add a layer to draw one line in; it goes away when the line is drawn."""
         self.stop()
         self._image, self._axes = image, axes
-        self._shapes = layers.start_drawing(self._viewer, image, "Diameter", "add_line")
+        self._shapes = drawing.start_drawing(self._viewer, image, "Diameter", "add_line")
         self._shapes.events.data.connect(self._on_data)
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from napari_cellseg.gui import conversion
 from napari_cellseg.gui.activity import Activity
 from napari_cellseg.gui.job_runner import Job, JobRunner
 from napari_cellseg.gui.segment.scope import Part
-from napari_cellseg.session.locks import Locks
+from napari_cellseg.gui.segment.warm_up import load_layer_parts
+from napari_cellseg.session.locks import Int32Array, Locks
 from napari_cellseg.session.planes import Planes
 from napari_cellseg.session.run import Run
 
@@ -44,10 +45,17 @@ class Request:
     threads: int = 0
 
 
+class Fresh(NamedTuple):
+    """A run, and a copy of its labels for a layer to own."""
+
+    run: Run
+    shown: Int32Array
+
+
 class NetworkRuns(QObject):
     """One run at a time; a removed layer cancels it, a renamed one does not.
 
-    Signals: ``progressed(Progress)``, ``succeeded(Request, Run)``, ``failed(CellsegError)``,
+    Signals: ``progressed(Progress)``, ``succeeded(Request, Fresh)``, ``failed(CellsegError)``,
     ``cancelled(str)`` with the reason, and ``finished()`` after any of them.
     """
 
@@ -98,7 +106,7 @@ class NetworkRuns(QObject):
         self._request = request
         self._reason = "Cancelled; nothing was changed."
         self._job = job = self._runner.create(
-            lambda: segment_image(image, recipe, device, region, mask, threads)
+            lambda: _copied(segment_image(image, recipe, device, region, mask, threads))
         )
         title = f"CellSeg: {request.layer.name}"
         self._activity = activity = Activity(self._viewer, title, job.cancel)
@@ -120,13 +128,20 @@ class NetworkRuns(QObject):
         if self._request is not None and event.value is self._request.layer:
             self.cancel("The image was removed in mid-run: the run was cancelled.")
 
-    def _on_succeeded(self, run: Run) -> None:
-        self.succeeded.emit(self._request, run)
+    def _on_succeeded(self, fresh: Fresh) -> None:
+        self.succeeded.emit(self._request, fresh)
 
     def _on_finished(self) -> None:
         self._activity.close()
         self._job = self._request = None
         self.finished.emit()
+
+
+def _copied(work: Generator[Progress, None, Run]) -> Generator[Progress, None, Fresh]:
+    """Add what the window would take too long for (in a worker)."""
+    run = yield from work
+    load_layer_parts()
+    return Fresh(run, run.labels.copy())
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import desk_of
 from napari_cellseg.gui.correct.journals import journals_of
 from napari_cellseg.gui.geometry import spatial_axes
-from napari_cellseg.gui.segment.network import Request
+from napari_cellseg.gui.segment.network import Fresh, Request
 from napari_cellseg.session.corrections.decided import Decided
 from napari_cellseg.session.corrections.delta import Delta
 from napari_cellseg.session.corrections.history import Step
@@ -26,11 +26,13 @@ class ResultLayer(QObject):
     """Shows a run as a Labels layer that a person can correct.
 
     Signals: ``went_back(Run)`` after the undo or redo of another run, ``fitted(PostParams)`` when
-    other settings were fitted to the corrections, ``lost`` when the layer was removed.
+    other settings were fitted to the corrections, ``edited`` after any other step, ``lost`` when
+    the layer was removed.
     """
 
     went_back = Signal(object)
     fitted = Signal(object)
+    edited = Signal()
     lost = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -47,14 +49,15 @@ class ResultLayer(QObject):
         self._by_class = False
         viewer.layers.events.removed.connect(self._on_removed)
 
-    def show(self, run: Run, request: Request) -> None:
+    def show(self, fresh: Fresh, request: Request) -> None:
         """Show a run in a new layer; the layer of the last one is the user's from now on."""
         self._forget()
+        run = fresh.run
         source, axes = request.layer, request.axes
         self.axes = spatial_axes(source, axes).removeprefix("C")
         metadata = metadata_of(run, self.axes)
         self.layer = layers.add_result(
-            self._viewer, source, axes, request.part.box, run.labels.copy(), metadata
+            self._viewer, source, axes, request.part.box, fresh.shown, metadata
         )
         self._bind(run, _origin(request))
 
@@ -99,7 +102,10 @@ class ResultLayer(QObject):
         self._show_classes(new)
 
     def _on_stepped(self, step: Step) -> None:
-        if self._updating or step.facts is None or self.binding is None or self.layer is None:
+        if self._updating or self.binding is None or self.layer is None:
+            return
+        if step.facts is None:
+            self.edited.emit()
             return
         run = step.facts[1].with_labels(self.binding.document.decided())
         self.binding.run = run
@@ -141,6 +147,12 @@ class ResultLayer(QObject):
     def version(self) -> int:
         """Another number after each change of the labels."""
         return self.binding.document.version if self.binding is not None else -1
+
+    @property
+    def last_step(self) -> Step | None:
+        """What was done last, None if nothing can be taken back."""
+        done = self.binding.document.history.done if self.binding is not None else ()
+        return done[-1] if done else None
 
     def decided(self) -> Decided | None:
         """Return what must stay as it is, None without a result."""

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 
 from napari_cellseg.core.errors import ImageError
-from napari_cellseg.gui import geometry, layers
+from napari_cellseg.gui import drawing, geometry
 from napari_cellseg.session.settings import Scope
 
 
@@ -36,7 +36,7 @@ def chosen_part(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: Scope)
     if scope == "view":
         return Part(geometry.view_box(layer, axes, point))
     if scope == "region":
-        shapes = layers.region_layer(viewer)
+        shapes = drawing.region_layer(viewer)
         found = None if shapes is None else geometry.region(shapes, layer, axes, point)
         if found is None:
             raise ImageError("No region is drawn on the image: press 'Draw…' and draw one.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from importlib import import_module
 
+import numpy as np
+from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_cellseg.core.errors import CellsegError
@@ -51,7 +53,16 @@ def load_libraries() -> Generator[Progress, None, None]:
     yield Progress("Loading the deep-learning library")
     import_module("napari_cellseg.core.workflows.segment")
     yield Progress("Preparing the live controls")
+    load_layer_parts()
     import_module("napari_cellseg.core.postprocess.postprocessor").warm_up()
+
+
+def load_layer_parts() -> None:
+    """Have napari load what it needs for the first labels; up to seconds, for a worker.
+
+    A layer that nobody sees loads the library of tables, and compiles what colours the numbers.
+    """
+    Labels(np.zeros((2, 2), np.int32))
 
 
 def describe_device(requested: str) -> Generator[Progress, None, str]:

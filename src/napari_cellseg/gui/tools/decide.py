@@ -7,6 +7,10 @@ from dataclasses import replace
 
 from napari_cellseg.gui.tools.registry import TOOLS, Tool
 
+_NO_CLASSES = (
+    "These labels have no classes: choose a model in the tab Segment that tells classes apart."
+)
+
 
 @TOOLS.register("class")
 class ClassTool(Tool):
@@ -14,7 +18,10 @@ class ClassTool(Tool):
 
     title = "Class"
     key = "Shift-C"
-    help = "Press 1 to 9 for a class of the model, then click the objects that have it."
+    help = (
+        "Press 1 to 9 for a class of the model, then click the objects that have it: they are "
+        "locked."
+    )
     place = 10
 
     _chosen = ""
@@ -24,14 +31,8 @@ class ClassTool(Tool):
         names = self.bench.class_names()
         if self._chosen not in names:
             self._chosen = ""
-        if names:
-            listed = ", ".join(f"{k} {name}" for k, name in enumerate(names[:9], 1))
-            self.bench.told.emit(f"Classes: {listed}.")
-        else:
-            self.bench.told.emit(
-                "These labels have no classes: choose a model in the tab Segment that tells "
-                "classes apart."
-            )
+        listed = ", ".join(f"{k} {name}" for k, name in enumerate(names[:9], 1))
+        self.bench.told.emit(f"Press a number, then click: {listed}." if names else _NO_CLASSES)
 
     def press(self, key: str) -> None:
         """Choose the class with that number."""
@@ -50,10 +51,13 @@ class ClassTool(Tool):
         if not label or binding is None:
             self.bench.told.emit("Click an object.")
         elif not self._chosen:
-            self.bench.told.emit("Press the number of a class first.")
+            names = self.bench.class_names()
+            self.bench.told.emit("Press the number of a class first." if names else _NO_CLASSES)
         else:
-            state = replace(binding.document.states[label], cell_class=self._chosen)
-            binding.document.decide(f"Class '{self._chosen}'", {label: state})
+            state = binding.document.states[label].classed(self._chosen)
+            step = binding.document.decide(f"Class '{self._chosen}'", {label: state})
+            told = "now" if step is not None else "already"
+            self.bench.told.emit(f"Object {label} is {told} '{self._chosen}', and locked.")
 
 
 @TOOLS.register("lock")

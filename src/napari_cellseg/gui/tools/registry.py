@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.components import Registry
+from napari_cellseg.gui.correct.large import LargeSteps
 from napari_cellseg.gui.correct.workbench import Workbench
 from napari_cellseg.gui.tools.options import ToolOptions
 
@@ -34,6 +35,8 @@ class Tool:
         Whether that line is the outline of an area.
     options
         Fields of `ToolOptions` that it follows.
+    large
+        Does what takes long; without, everything is done at once.
     """
 
     title: ClassVar[str]
@@ -46,6 +49,7 @@ class Tool:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
+        self.large: LargeSteps | None = None
         self.settings = ToolOptions()
 
     def begin(self) -> None:

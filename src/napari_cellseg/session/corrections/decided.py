@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cellseg.session.corrections.delta import Int32Array
+from napari_cellseg.session.corrections.delta import Box, Index, Int32Array
+from napari_cellseg.session.corrections.frozen import Frozen
 from napari_cellseg.session.locks import Locks
 
 BoolArray = npt.NDArray[np.bool_]
@@ -19,8 +20,8 @@ class Decided:
 
     Attributes
     ----------
-    labels
-        int32 (T?, Z?, Y, X), not to be written to.
+    frozen
+        The labels as they were then.
     locked
         Objects that stay byte-identical.
     erased
@@ -33,12 +34,24 @@ class Decided:
         Whether a person decided anything; until then objects may be renumbered.
     """
 
-    labels: Int32Array
+    frozen: Frozen
     locked: tuple[int, ...]
     erased: BoolArray | None
     highest: int
     handled: bool
     reviewed: BoolArray | None = None
+
+    @property
+    def labels(self) -> Int32Array:
+        """int32 (T?, Z?, Y, X), not to be written to; the first look may copy them: in a worker."""
+        return self.frozen.labels
+
+    def part(self, index: Index, box: Box) -> Decided:
+        """Return the same of a box of one plane (for a worker); labels and masks are 2-D."""
+        region: tuple[int | slice, ...] = (*index, *box)
+        part = np.ascontiguousarray(self.labels[region])
+        erased, reviewed = (None if m is None else m[region] for m in (self.erased, self.reviewed))
+        return replace(self, frozen=Frozen.of(part), erased=erased, reviewed=reviewed)
 
     def locks(self) -> Locks:
         """Return the decided pixels.

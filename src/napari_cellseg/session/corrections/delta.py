@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ Int32Array = npt.NDArray[np.int32]
 Positions = npt.NDArray[np.int64]
 Index = tuple[int, ...]
 Box = tuple[slice, slice]
+
+_SPREAD = 8  # pixels between the first and the last change, for each that changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,17 +93,37 @@ class Delta:
         return tuple(touched[touched > 0].tolist())
 
     def then(self, later: Delta) -> Delta:
-        """Return both changes as one, this one first."""
-        positions = np.union1d(self.positions, later.positions)
-        before = np.empty(positions.size, np.int32)
-        after = np.empty(positions.size, np.int32)
-        mine = np.searchsorted(positions, self.positions)
-        its = np.searchsorted(positions, later.positions)
-        before[its] = later.before
-        before[mine] = self.before
-        after[mine] = self.after
-        after[its] = later.after
-        return Delta.of(positions, before, after)
+        """Return both changes as one, this one first.
+
+        That takes long if they are large, but only the first time: a worker may be asked before.
+        """
+        found = self._joined.get(later)
+        if found is None:
+            found = self._joined[later] = self._join(later)
+        return found
+
+    @cached_property
+    def _joined(self) -> WeakKeyDictionary[Delta, Delta]:
+        return WeakKeyDictionary()
+
+    def _join(self, later: Delta) -> Delta:
+        both = [part.positions for part in (self, later) if part.positions.size]
+        if len(both) < 2:
+            return later if self.positions.size == 0 else self
+        low = min(int(one[0]) for one in both)
+        span = max(int(one[-1]) for one in both) + 1 - low
+        if span > _SPREAD * (self.positions.size + later.positions.size):
+            positions = np.union1d(*both)
+            places = [np.searchsorted(positions, part.positions) for part in (self, later)]
+            span = positions.size
+        else:  # as many: by a place for each pixel between the first and the last
+            positions, places = None, [part.positions - low for part in (self, later)]
+        before, after = np.zeros(span, np.int32), np.zeros(span, np.int32)
+        before[places[1]], after[places[0]] = later.before, self.after
+        before[places[0]], after[places[1]] = self.before, later.after
+        kept = np.flatnonzero(before != after)
+        where = kept + low if positions is None else positions[kept]
+        return Delta(where, before[kept], after[kept])
 
     def write(self, array: npt.NDArray[np.integer]) -> None:
         """Make the change in `array`, which may be a view in any order."""

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_cellseg.core.editing.edit import Edit
-from napari_cellseg.core.editing.objects import ObjectIndex
 from napari_cellseg.core.errors import EditError
+from napari_cellseg.session.corrections.ahead import Ahead, Before, edit_step, pixels_of
 from napari_cellseg.session.corrections.decided import BoolArray, Decided
-from napari_cellseg.session.corrections.delta import Delta, Index, Int32Array, Positions, in_box
+from napari_cellseg.session.corrections.delta import Delta, Index, Int32Array, Positions
 from napari_cellseg.session.corrections.erased import Erased
 from napari_cellseg.session.corrections.history import History, Step
-from napari_cellseg.session.corrections.numbering import HIGHEST_ID, Renumbered
-from napari_cellseg.session.corrections.planes import PlaneIndexes
+from napari_cellseg.session.corrections.numbering import Renumbered
+from napari_cellseg.session.corrections.pixels import Pixels
 from napari_cellseg.session.corrections.states import UNTOUCHED, ObjectState, States
 
 
-class Document:
+class Document(Pixels):
     """Labels, what was decided about their objects, and the history of both.
 
     An object whose pixels a person changed is locked from then on, and pixels that a person
@@ -59,41 +59,15 @@ class Document:
         erased: Positions | None = None,
         reviewed: BoolArray | None = None,
     ) -> None:
-        self.labels = labels
+        super().__init__(labels, write)
         self.states = states if states is not None else States()
         self.history = History()
         self.version = 0
         self.handled = bool(self.states) or bool(erased is not None and erased.size)
         self.handled |= reviewed is not None
-        self._write = write or (lambda pixels: pixels.write(self.labels))
-        self._planes = PlaneIndexes()
-        self._highest: int = max(int(labels.max(initial=0)), *self.states, 0)
+        self._highest = max(self._highest, *self.states, 0)
         self._erased = Erased(labels.shape, erased)
         self._reviewed = reviewed
-        self._frozen = (-1, labels)  # a version, and a copy of its labels
-
-    def plane(self, index: Index) -> Int32Array:
-        """Return one plane (Y, X), not to be written to."""
-        view: Int32Array = self.labels[index].view()
-        view.flags.writeable = False
-        return view
-
-    def objects(self, index: Index) -> ObjectIndex:
-        """Return where the objects of one plane lie."""
-        return self._planes.of(self.labels, index)
-
-    def there(self, ids: Iterable[int]) -> set[int]:
-        """Return those of the objects `ids` that there are, on whatever plane."""
-        return self._planes.there(self.labels, ids)
-
-    def new_id(self) -> int:
-        """Return a number that no object has or had; EditError if there is none left."""
-        if self._highest >= HIGHEST_ID:  # as it was used, or before a renumbering
-            self._highest = int(self.labels.max(initial=0))
-        if self._highest >= HIGHEST_ID:
-            raise EditError("No object numbers are left: renumber the objects first.")
-        self._highest += 1
-        return self._highest
 
     @property
     def erased(self) -> Positions:
@@ -101,16 +75,16 @@ class Document:
         return self._erased.positions
 
     def decided(self) -> Decided:
-        """Return a copy of all that a prediction must leave alone, for a worker to keep."""
-        version, frozen = self._frozen
-        if version != self.version:
-            frozen = np.array(self.labels, dtype=np.int32, order="C")
-            frozen.flags.writeable = False
-            self._frozen = (self.version, frozen)
-        erased = self._erased.copy()
+        """Return all that a prediction must leave alone, as it is now, for a worker to keep."""
+        frozen, erased = self._freezer.frozen(self.labels, self.version), self._erased.copy()
         return Decided(
             frozen, self.states.locked, erased, self._highest, self.handled, self._reviewed
         )
+
+    def before(self) -> Before:
+        """Return all that a worker needs to work out a step."""
+        states = States({label: self.states[label] for label in self.states})
+        return Before(self.version, self.decided(), states, self._planes.known)
 
     @property
     def reviewed(self) -> BoolArray | None:
@@ -147,10 +121,12 @@ class Document:
         states
             What is decided by it about objects, where that is not just "edited".
         """
-        shape, plane = self.labels.shape, self.labels[index]
-        pixels = Delta.joined(
-            [in_box(shape, index, one.box, plane[one.box], one.labels) for one in edits]
-        )
+        return self.change(name, pixels_of(self.labels, index, edits), states)
+
+    def change(
+        self, name: str, pixels: Delta, states: Mapping[int, ObjectState] | None = None
+    ) -> Step | None:
+        """Change pixels on any planes; otherwise as `edit`."""
         self._change(pixels)
         return self._note_edit(name, pixels, states or {})
 
@@ -158,6 +134,7 @@ class Document:
         self, name: str, pixels: Delta, states: Mapping[int, ObjectState] | None = None
     ) -> Step | None:
         """Note pixels that a person changed by other means and that are there already."""
+        self._freezer.note(pixels)
         self._follow(pixels)
         return self._note_edit(name, pixels, states or {})
 
@@ -194,9 +171,9 @@ class Document:
         lost = set(self.states) & set(pixels.ids)
         lost -= self._planes.there(shown, lost) if lost else set()
         change = self.states.change(dict.fromkeys(lost, UNTOUCHED))
-        step = self._do(Step(name, pixels, change, facts=facts), together)
-        self._frozen = (self.version, frozen)
-        return step
+        step = Step(name, pixels, change, facts=facts)
+        self._freezer.know(frozen, self.version + bool(step))  # before others hear of it
+        return self._do(step, together)
 
     def adopt(self, name: str, labels: Int32Array, pixels: Delta) -> Step | None:
         """Note that a person, or a tool at their command, put `labels` in place of the present."""
@@ -221,11 +198,9 @@ class Document:
 
     def start_again(self, labels: Int32Array) -> None:
         """Take up labels of another shape: nothing that was known holds any more."""
-        self.labels = labels
+        self._begin(labels)
         self.states, self.history, self.handled = States(), History(), False
-        self._erased, self._planes = Erased(labels.shape), PlaneIndexes()
-        self._reviewed = None
-        self._highest = int(labels.max(initial=0))
+        self._erased, self._reviewed = Erased(labels.shape), None
         self.version += 1
         self.stepped.emit(Step("Other labels"))
 
@@ -239,16 +214,40 @@ class Document:
         step = self.history.redo()
         return None if step is None else self._play(step)
 
+    def arrive(self, ahead: Ahead, shown: Int32Array) -> Step | None:
+        """Put a step in place that a worker has worked out; `shown` are its labels, as `replace`'s.
+
+        Returns
+        -------
+        None if nothing changes.
+
+        Raises
+        ------
+        EditError
+            If the labels have changed since.
+        """
+        if ahead.version != self.version:
+            raise EditError("The labels changed meanwhile: do it again.")
+        if not ahead.step:
+            return None
+        if ahead.way == "do":
+            self.handled = True
+            self.history.add(ahead.step)
+        elif ahead.way == "undo":
+            self.history.undo()
+        else:
+            self.history.redo()
+        self._take(shown, ahead.step.pixels, ahead.objects)
+        return self._note(ahead.step, ahead.erased)
+
     def _note_edit(
         self, name: str, pixels: Delta, states: Mapping[int, ObjectState]
     ) -> Step | None:
         if not pixels:
             return None
         self.handled = True
-        new = {label: self.states[label].edited() for label in pixels.ids} | dict(states)
-        gone = set(pixels.ids) - self._planes.there(self.labels, pixels.ids)
-        change = self.states.change(new | dict.fromkeys(gone, UNTOUCHED))
-        return self._do(Step(name, pixels, change, *self._erased.effect(pixels)))
+        there = partial(self._planes.there, self.labels)
+        return self._do(edit_step(name, pixels, self.states, there, self._erased, states))
 
     def _do(self, step: Step, together: bool = False) -> Step | None:
         if not step:
@@ -260,25 +259,13 @@ class Document:
         self._change(step.pixels)
         return self._note(step)
 
-    def _note(self, step: Step) -> Step:
+    def _note(self, step: Step, erased: Erased | None = None) -> Step:
+        """Follow a step whose pixels are there; `erased` is what it leads to, if that is known."""
         self.states.make(step.states)
-        self._erased.mark(step.freed, step.claimed)
+        if erased is None:
+            self._erased.mark(step.freed, step.claimed)
+        else:
+            self._erased = erased
         self.version += 1
         self.stepped.emit(step)
         return step
-
-    def _change(self, pixels: Delta) -> None:
-        if pixels:
-            self._write(pixels)
-            self._follow(pixels)
-
-    def _follow(self, pixels: Delta) -> None:
-        """Learn that the labels changed."""
-        self._highest = max(self._highest, int(pixels.after.max(initial=0)))
-        self._planes.follow(self.labels, pixels)
-
-    def _take(self, labels: Int32Array, pixels: Delta) -> None:
-        """Take other labels of the same shape in place of the present ones."""
-        self.labels = labels
-        self._highest = max(self._highest, int(pixels.after.max(initial=0)))
-        self._planes.replaced(pixels)

@@ -17,6 +17,13 @@ class Erased:
         if positions is not None:
             self._set(positions, True)
 
+    @classmethod
+    def of(cls, shape: tuple[int, ...], mask: npt.NDArray[np.bool_] | None) -> Erased:
+        """Return what a mask says, None for nothing; the mask is not copied."""
+        found = cls(shape)
+        found._mask = mask
+        return found
+
     @property
     def positions(self) -> Positions:
         """Flat positions, ascending."""

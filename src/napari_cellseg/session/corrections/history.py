@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 
+from napari_cellseg.core.provenance import now
 from napari_cellseg.session.corrections.delta import Delta, Positions
 from napari_cellseg.session.corrections.states import StateChange, joined
 
@@ -15,7 +19,25 @@ LIMIT = 200
 """Steps that can be taken back, memory permitting."""
 MEMORY = 2**29
 """Bytes that the steps may take together; the oldest go first, but never the last hundred."""
+MAPS = 2**28
+"""Bytes that the maps of earlier runs may take in memory; the oldest are put on disk."""
+MAPS_IN_ALL = 2**31
+"""Bytes that they may take in memory and on disk; the oldest go, and the steps up to theirs."""
 _ALWAYS = 100
+
+
+class Held(Protocol):
+    """What takes most memory of a fact, such as the maps of a run; several facts share it."""
+
+    @property
+    def nbytes(self) -> tuple[int, int]:
+        """Bytes that it takes in memory, and on disk."""
+
+    def rest(self) -> None:
+        """Forget what can be worked out again."""
+
+    def put_away(self) -> None:
+        """Move to disk what is in memory."""
 
 
 def no_positions() -> Positions:
@@ -39,7 +61,12 @@ class Step:
         Positions that from now on are background for good, and that no longer are.
     facts
         Whatever else belongs to the labels, such as the settings that they were made with,
-        before and after; None where a step leaves it alone.
+        before and after; None where a step leaves it alone. A fact with an attribute ``held``
+        (`Held`) and ``parts`` (bytes by identity) is counted by them.
+    takes_back
+        Whether it takes back one that was done.
+    when
+        ISO time at which it happened.
     """
 
     name: str
@@ -48,6 +75,8 @@ class Step:
     freed: Positions = field(default_factory=no_positions)
     claimed: Positions = field(default_factory=no_positions)
     facts: tuple[Any, Any] | None = None
+    takes_back: bool = False
+    when: str = field(default_factory=now)
 
     def __bool__(self) -> bool:
         """Whether it changes anything."""
@@ -70,7 +99,22 @@ class Step:
             self.claimed,
             self.freed,
             None if self.facts is None else self.facts[::-1],
+            takes_back=not self.takes_back,
         )
+
+    @cached_property
+    def parts(self) -> dict[int, int]:
+        """Bytes that its facts take beside what is held, by the identity of each part."""
+        found: dict[int, int] = {}
+        for fact in self.facts or ():
+            found |= getattr(fact, "parts", {})
+        return found
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What its facts hold, the earlier one's first."""
+        found = (getattr(fact, "held", None) for fact in self.facts or ())
+        return tuple(held for held in found if held is not None)
 
     def leads_to(self, later: Step) -> bool:
         """Whether `then` may make one of both."""
@@ -89,10 +133,15 @@ class Step:
 class History:
     """Done steps and undone ones; a new step forgets those that were undone."""
 
-    def __init__(self, limit: int = LIMIT, memory: int = MEMORY) -> None:
+    def __init__(
+        self,
+        limit: int = LIMIT,
+        memory: int = MEMORY,
+        maps: tuple[int, int] = (MAPS, MAPS_IN_ALL),
+    ) -> None:
         self._done: deque[Step] = deque()
         self._undone: list[Step] = []
-        self._limit, self._memory = limit, memory
+        self._limit, self._memory, self._maps = limit, memory, maps
 
     @property
     def undo_name(self) -> str:
@@ -124,9 +173,59 @@ class History:
         if step:
             self._done.append(step)
         while len(self._done) > self._limit or (
-            len(self._done) > _ALWAYS and sum(s.nbytes for s in self._done) > self._memory
+            len(self._done) > _ALWAYS and self._nbytes() > self._memory
         ):
             self._done.popleft()
+        while sum(sum(held.nbytes) for held in self._earlier()) > self._maps[1]:
+            self.forget(self._earlier()[0])
+
+    def surplus(self) -> list[Held]:
+        """Return what is to be put on disk, the oldest first; that may be done in any thread.
+
+        All that steps hold of other runs than the present one rests from now on.
+        """
+        earlier = self._earlier()
+        for held in earlier:
+            held.rest()
+        taken = [held.nbytes[0] for held in earlier]
+        found = []
+        while sum(taken) > self._maps[0]:
+            if taken.pop(0):
+                found.append(earlier[len(earlier) - len(taken) - 1])
+        return found
+
+    def forget(self, held: Held) -> None:
+        """Forget the steps up to the last that needs `held`: neither memory nor disk has room."""
+        if any(held is one for step in self._undone for one in step.held):
+            self._undone.clear()
+        while any(held is one for step in self._done for one in step.held):
+            self._done.popleft()
+
+    def _nbytes(self) -> int:
+        parts: dict[int, int] = {}
+        for step in self._done:
+            parts |= step.parts
+        return sum(step.nbytes for step in self._done) + sum(parts.values())
+
+    def _earlier(self) -> list[Held]:
+        """Return all that steps hold, each once, the oldest first; not that of the present run."""
+        present: Held | None = None
+        for step in self._done:
+            present = step.held[-1] if step.held else present
+        found: dict[int, Held] = {}
+        for held in self._all_held():
+            present = held if present is None else present  # all runs are undone
+            found[id(held)] = held
+        return [held for held in found.values() if held is not present]
+
+    def _all_held(self) -> Iterator[Held]:
+        for step in chain(self._done, reversed(self._undone)):
+            yield from step.held
+
+    def next(self, back: bool) -> Step | None:
+        """Return what `undo`, with `back`, or `redo` would give; None if there is nothing."""
+        steps = self._done if back else self._undone
+        return steps[-1] if steps else None
 
     def undo(self) -> Step | None:
         """Return the last done step, which is undone from now on; None if there is none."""

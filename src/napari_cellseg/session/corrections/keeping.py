@@ -14,6 +14,7 @@ from napari_cellseg.session.corrections._record import Record
 from napari_cellseg.session.corrections.decided import BoolArray, Decided
 from napari_cellseg.session.corrections.delta import Delta, Int32Array, Positions
 from napari_cellseg.session.corrections.history import Step
+from napari_cellseg.session.corrections.log import Entry, entry_of
 from napari_cellseg.session.corrections.states import UNTOUCHED, States
 
 
@@ -34,6 +35,8 @@ class Recovered:
     reviewed
         Mask of the labels' shape, True where a person said that everything is right; None if
         nowhere.
+    done
+        The operations since the labels were written, as of `log.entry_of`.
     """
 
     about: dict[str, Any]
@@ -41,23 +44,31 @@ class Recovered:
     states: States
     erased: Positions
     reviewed: BoolArray | None = None
+    done: tuple[Entry, ...] = ()
 
 
 def base_of(about: Mapping[str, Any], decided: Decided, states: States) -> dict[str, Any]:
     """Return what is kept beside the labels `decided` when a generation begins."""
-    base: dict[str, Any] = {"about": dict(about), "states": states.to_json()}
-    if decided.erased is not None:
-        base["erased"] = encode(decided.erased)
-    if decided.reviewed is not None:
-        base["reviewed"] = encode(decided.reviewed)
-    return base
+    return {**base_without_masks(about, states), **masks_of(decided)}
+
+
+def base_without_masks(about: Mapping[str, Any], states: States) -> dict[str, Any]:
+    """Return of it what is there at once."""
+    return {"about": dict(about), "states": states.to_json()}
+
+
+def masks_of(decided: Decided) -> dict[str, Any]:
+    """Return of it what takes long for large labels."""
+    masks = {"erased": decided.erased, "reviewed": decided.reviewed}
+    return {name: encode(mask) for name, mask in masks.items() if mask is not None}
 
 
 def record_of(step: Step) -> tuple[str, dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Return name, plain values and arrays that keep a step."""
     after = States({label: state for label, (_, state) in step.states.items()})
     untouched = [label for label, (_, state) in step.states.items() if state == UNTOUCHED]
-    meta = {"states": after.to_json(), "untouched": untouched}
+    meta: dict[str, Any] = {"states": after.to_json(), "untouched": untouched}
+    meta["entry"] = entry_of(step)
     arrays: dict[str, npt.NDArray[Any]] = {
         "positions": step.pixels.positions,
         "after": step.pixels.after,
@@ -92,11 +103,13 @@ def replay(
     erased = np.zeros(now.size, dtype=bool)
     if "erased" in base:
         erased[:] = decode(base["erased"], now.shape).reshape(-1)
-    reviewed = str(base.get("reviewed", ""))
+    reviewed, done = str(base.get("reviewed", "")), []
     for record in records:
         if "reviewed" in record.meta:
             reviewed = str(record.meta["reviewed"])
             continue
+        if "entry" in record.meta:  # not of version 0.1
+            done.append(dict(record.meta["entry"]))
         arrays = record.arrays
         if "positions" in arrays:
             flat[arrays["positions"]] = arrays["after"]
@@ -107,4 +120,5 @@ def replay(
         new |= dict.fromkeys(record.meta["untouched"], UNTOUCHED)
         states.make(states.change(new))
     area = decode(reviewed, now.shape) if reviewed else None
-    return Recovered(dict(base["about"]), now, states, np.flatnonzero(erased), area)
+    positions = np.flatnonzero(erased)
+    return Recovered(dict(base["about"]), now, states, positions, area, tuple(done))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -21,6 +21,11 @@ class PlaneIndexes:
         self._indexes: OrderedDict[Index, ObjectIndex] = OrderedDict()
         self._sizes: Sizes | None = None
 
+    @property
+    def known(self) -> tuple[Index, ...]:
+        """The planes whose indexes are there."""
+        return tuple(self._indexes)
+
     def of(self, labels: Int32Array, index: Index) -> ObjectIndex:
         """Return the index of one plane of `labels`."""
         found = self._indexes.pop(index, None)
@@ -36,10 +41,17 @@ class PlaneIndexes:
         if labels.ndim == 2:
             only = self.of(labels, ())
             return {label for label in ids if label in only}
+        sizes = self._sizes_of(labels)
+        return {label for label in ids if label in sizes}
+
+    def size_of(self, labels: Int32Array, label: int) -> int:
+        """Return how many pixels of `labels` an object has, on all planes together."""
+        return self._sizes_of(labels).of(label)
+
+    def _sizes_of(self, labels: Int32Array) -> Sizes:
         if self._sizes is None:
             self._sizes = Sizes(labels)
-        sizes = self._sizes
-        return {label for label in ids if label in sizes}
+        return self._sizes
 
     def follow(self, labels: Int32Array, pixels: Delta) -> None:
         """Note that `labels` changed by `pixels`."""
@@ -53,8 +65,11 @@ class PlaneIndexes:
             if objects is not None:
                 objects.update(labels[index], box, ids)
 
-    def replaced(self, pixels: Delta) -> None:
-        """Note that other labels, which differ by `pixels`, are in place of the present ones."""
-        self._indexes.clear()
+    def replaced(self, pixels: Delta, objects: Mapping[Index, ObjectIndex] | None = None) -> None:
+        """Note that other labels, which differ by `pixels`, are in place of the present ones.
+
+        `objects` are indexes of some of their planes.
+        """
+        self._indexes = OrderedDict(objects or {})
         if self._sizes is not None:
             self._sizes.follow(pixels)

@@ -27,6 +27,10 @@ class Sizes:
     def __contains__(self, label: int) -> bool:
         return label in self._pixels
 
+    def of(self, label: int) -> int:
+        """Return how many pixels an object has, 0 if there is no such object."""
+        return self._pixels.get(label, 0)
+
     def follow(self, pixels: Delta) -> None:
         """Note a change of the labels."""
         for values, sign in ((pixels.after, 1), (pixels.before, -1)):

@@ -34,6 +34,14 @@ class ObjectState:
         """Return the state after a person changed the object's pixels."""
         return replace(self, decision="edited", locked=True)
 
+    def classed(self, name: str) -> ObjectState:
+        """Return the state after a person gave the object the class `name`.
+
+        It is locked: under other settings the object of that place may be another cell.
+        """
+        decision: Decision = "accepted" if self.decision == "accepted" else "edited"
+        return replace(self, decision=decision, locked=True, cell_class=name)
+
 
 UNTOUCHED = ObjectState()
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.arrays import Image
-from napari_cellseg.core.finetuning.source import Source, source_from
+from napari_cellseg.core.finetuning.material.source import Source, source_from
 from napari_cellseg.session.corrections.decided import Decided
 
 THUMBNAIL = 48
@@ -132,7 +132,7 @@ class PairFolder:
 
     def sources(self) -> Iterator[Source]:
         """Yield each pair; DataError if there are none or one cannot be read."""
-        from napari_cellseg.core.finetuning.folders import sources_of_folder
+        from napari_cellseg.core.finetuning.jobs.folders import sources_of_folder
 
         yield from sources_of_folder(self.path)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_cellseg.core.errors import CellsegError
-from napari_cellseg.core.finetuning.source import Source
+from napari_cellseg.core.finetuning.material.source import Source
 from napari_cellseg.session.finetuning.material import Material, OpenLabels, UInt8Array, thumbnail
 
 if TYPE_CHECKING:
+    from napari_cellseg.core.finetuning.material.split import Split
     from napari_cellseg.core.finetuning.settings import FineTuneSettings
-    from napari_cellseg.core.finetuning.split import Split
     from napari_cellseg.core.zoo.card import Card
 
 
@@ -96,7 +96,7 @@ def look(
     every = [source for found in entering.values() for source in found]
     if card is None or not every:
         return Overview(tuple(rows), tuple(every))
-    from napari_cellseg.core.finetuning.rounds import planned_splits
+    from napari_cellseg.core.finetuning.jobs.rounds import planned_splits
 
     try:
         splits = planned_splits(settings, card, every)

@@ -30,7 +30,7 @@ from napari_cellseg.session.finetuning import launch
 from napari_cellseg.session.finetuning.output import ProcessOutput
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.finetuning.job import Job
+    from napari_cellseg.core.finetuning.jobs.job import Job
 
 BEAT = 0.5  # s after which a step is told again where there is no news
 KILL_AFTER = 5.0  # s that a process has to stop after it was cancelled a second time

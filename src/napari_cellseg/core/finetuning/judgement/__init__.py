@@ -1,0 +1,1 @@
+"""Whether a fine-tuned model is better than its parent, beyond chance."""

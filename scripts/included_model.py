@@ -172,9 +172,12 @@ def fit_post(model: Model, pairs: Sequence[Pair]) -> dict[str, float]:
 
 def describe(card: Card, post: dict[str, float]) -> Card:
     """Fill in what a training run does not know: title, licence, sources."""
+    folders = {source.name: folder for folder, source in SOURCES.items()}  # a card made before
     counts: Counter[str] = Counter()
-    for one in card.data:  # the kinds of images of DSB2018 are named apart
-        counts[one.name if one.name in SOURCES else "nuclei_dsb2018"] += one.images
+    for one in card.data:
+        name = folders.get(one.name, one.name)
+        # the kinds of images of DSB2018 are named apart
+        counts[name if name in SOURCES else "nuclei_dsb2018"] += one.images
     data = [SOURCES[name].model_dump() | {"images": count} for name, count in counts.items()]
     phase = "cells_t98g_phase" in counts
     name, title, what = PHASE if phase else NUCLEI

@@ -74,12 +74,13 @@ def test_a_block_with_its_normalisation_is_left_alone():
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (8, 6), (7, 8), (5, 5), (1, 1)])
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_few_outputs_are_computed_block_by_block(shape, outputs):
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_few_outputs_are_computed_block_by_block(shape, outputs, layout):
     conv = nn.Conv2d(6, outputs, 3, padding=1)
     assert BlockwiseConv.fits(conv)
-    image = torch.randn(2, 6, *shape)
-    close(BlockwiseConv(conv)(image), conv(image))
+    image = torch.randn(2, 6, *shape).contiguous(memory_format=layout)
+    close(BlockwiseConv(conv.to(memory_format=layout))(image), conv(image))
 
 
 def kinds(network):

@@ -117,7 +117,7 @@ def _interleaved(
     last = blocks.permute(0, 2, 3, 1)  # channels are last in memory already
     count, channels = len(last), last.shape[-1] // 4
     word = _WORDS.get(channels * last.element_size()) if channels > 1 else None
-    if word and last.stride(-1) == 1:
+    if word and last.stride(-1) == 1 and all(s % channels == 0 for s in last.stride()[:-1]):
         # a pixel is moved as one number, whatever its channels mean: far fewer steps
         moved = _interleaved(last.view(word).permute(0, 3, 1, 2), height, width, shifts)
         return moved.permute(0, 2, 3, 1).view(blocks.dtype).permute(0, 3, 1, 2)

@@ -476,3 +476,18 @@ def test_the_workbench_hears_only_of_its_own_layer(qtbot):
     assert seen == []
     binding.document.decide("Accept", {1: ObjectState("accepted", True)})
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (3, 20, 30)])
+def test_a_layer_that_is_hidden_can_be_corrected(qtbot, shape):
+    """So can one that was added hidden, of which napari has no picture yet."""
+    binding, viewer = bind(field(shape), "YX" if len(shape) == 2 else "ZYX", visible=False)
+    layer, document = binding.layer, binding.document
+    where = viewer.dims.current_step[:-2]
+    before = layer.data.copy()
+    document.edit("Delete", where, delete(document.plane(where), document.objects(where), [1]))
+    assert not (layer.data[where] == 1).any()
+    layer.visible = True
+    np.testing.assert_array_equal(np.asarray(layer._slice.image.raw), layer.data[where])
+    document.undo()
+    np.testing.assert_array_equal(layer.data, before)

@@ -206,7 +206,7 @@ def test_each_model_learns_two_real_patches_by_heart(name, shared_data, tmp_path
     (folder / "split.json").write_text(json.dumps({"train": stems, "val": stems}))
     plain = dict.fromkeys(("elastic", "gamma", "contrast", "noise", "blur", "invert"), 0.0)
     config = TINY.replace(
-        model_params={"width": "small"}, patch_size=128, batch_size=4, steps=800,
+        model=name, model_params={"width": "small"}, patch_size=128, batch_size=4, steps=1600,
         epoch_steps=400, ema=0.9, learning_rate=2e-3,
         augment={**plain, "scale_min": 1.0, "scale_max": 1.0, "rotate": False},
     )  # fmt: skip

@@ -153,7 +153,8 @@ class Binding:
 
     def _write(self, pixels: Delta) -> None:
         """Change the layer's data, which are the document's, and what is seen of them."""
-        if pixels.positions.size > _PIXEL_BY_PIXEL:
+        # Of a layer that is hidden, or not drawn yet, napari has no picture to change.
+        if pixels.positions.size > _PIXEL_BY_PIXEL or not self.layer.visible:
             pixels.write(self.document.labels)
             self.layer.refresh(extent=False)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from weakref import ReferenceType
 
@@ -49,7 +50,8 @@ class KeptDecisions:
             self._timer.setSingleShot(True)
             self._timer.timeout.connect(self._on_rest)
         if self._timer is not None:
-            self._timer.start(_REST_MS)
+            with suppress(RuntimeError):  # Qt is gone already: napari ends, nothing can be noted
+                self._timer.start(_REST_MS)
 
     def note(self) -> None:
         """Note everything now."""

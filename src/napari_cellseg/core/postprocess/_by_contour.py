@@ -8,7 +8,12 @@ import numpy.typing as npt
 from napari_cellseg.core.postprocess._contour_ends import join_contour_ends
 from napari_cellseg.core.postprocess._kernels import Runs
 from napari_cellseg.core.postprocess._kernels.bits import dilate, pack_above
-from napari_cellseg.core.postprocess._objects import add_components, add_objects, start_labels
+from napari_cellseg.core.postprocess._objects import (
+    add_components,
+    add_objects,
+    cut_off,
+    start_labels,
+)
 from napari_cellseg.core.postprocess.state import State, Words
 
 LEAST_SHARE = 0.15
@@ -38,7 +43,7 @@ def split_by_contour(
         contour = join_contour_ends(state, contour, ends)
     runs = state.kernels.components(state.mask & ~contour, state.width, True)
     kept = runs.areas() >= min_seed_area
-    _keep_cut(state, runs, kept)
+    kept |= cut_off(state, runs)
     done = np.zeros_like(state.mask)
     state = start_labels(state)
     if gap:
@@ -75,21 +80,6 @@ def _cut_across_gaps(
     large[0] = False
     cut = np.bincount(seed[large], minlength=runs.count + 1) > 1
     return pieces, large & cut[seed], cut
-
-
-def _keep_cut(state: State, runs: Runs, kept: npt.NDArray[np.bool_]) -> None:
-    height, width = state.crop.size
-    top, bottom, left, right = state.crop.cut_sides()
-    cut = np.zeros(len(runs.row), bool)
-    for wanted, on_side in (
-        (top, runs.row == 0),
-        (bottom, runs.row == height - 1),
-        (left, runs.start == 0),
-        (right, runs.stop == width),
-    ):
-        if wanted:
-            cut |= on_side
-    kept[runs.component[cut]] = True
 
 
 def _note_dropped(state: State, runs: Runs, kept: npt.NDArray[np.bool_], seeds: int) -> State:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cellseg.core.postprocess._kernels import Runs
+from napari_cellseg.core.postprocess._objects import cut_off
 from napari_cellseg.core.postprocess.state import State, Words
 
 Floats = npt.NDArray[np.float64]
@@ -54,7 +55,7 @@ def join_contour_ends(state: State, contour: Words, reach: int) -> Words:
     so that a part shows what the whole shows.
     """
     runs = state.kernels.components(contour, state.width, True)
-    ends = _find_ends(runs, ~_left_out(state, runs))
+    ends = _find_ends(runs, (runs.areas() >= _LEAST) & ~cut_off(state, runs))
     pairs = _facing(ends, reach)
     y, x, line = _pixels_between(ends.at[pairs[:, 0]], ends.at[pairs[:, 1]], reach)
     height, width = state.crop.size  # an end on the border may lie half a pixel beyond it
@@ -67,22 +68,6 @@ def join_contour_ends(state: State, contour: Words, reach: int) -> Words:
     for down, right in ((0, 0), (1, 0), (0, 1)):  # no way through at a corner of two pixels
         _set_bits(joined, y[drawn] + down, x[drawn] + right, state.crop.size)
     return joined
-
-
-def _left_out(state: State, runs: Runs) -> Flags:
-    """Say of each component, (count + 1,), whether it is a speck or cut off by a margin."""
-    height, width = state.crop.size
-    top, bottom, left, right = state.crop.cut_sides()
-    cut = runs.areas() < _LEAST
-    for wanted, on_side in (
-        (top, runs.row == 0),
-        (bottom, runs.row == height - 1),
-        (left, runs.start == 0),
-        (right, runs.stop == width),
-    ):
-        if wanted:
-            cut[runs.component[on_side]] = True
-    return cut
 
 
 def _find_ends(runs: Runs, chosen: Flags) -> _Ends:

@@ -46,6 +46,22 @@ def add_components(state: State, mask: Words, done: Words | None = None) -> Stat
     return add_objects(state, runs, np.ones(runs.count + 1, bool), done)
 
 
+def cut_off(state: State, runs: Runs) -> npt.NDArray[np.bool_]:
+    """Say of each component, (count + 1,), whether a margin of the part cuts it off."""
+    height, width = state.crop.size
+    top, bottom, left, right = state.crop.cut_sides()
+    cut = np.zeros(runs.count + 1, bool)
+    for wanted, on_side in (
+        (top, runs.row == 0),
+        (bottom, runs.row == height - 1),
+        (left, runs.start == 0),
+        (right, runs.stop == width),
+    ):
+        if wanted:
+            cut[runs.component[on_side]] = True
+    return cut
+
+
 def renumber(
     state: State, dropped: Mapping[str, npt.NDArray[np.int64]]
 ) -> tuple[Labels, dict[str, Removed]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,9 +35,15 @@ class Runs:
     count: int
 
     def areas(self) -> Counts:
-        """Return the pixels of each component, (count + 1,); entry 0 is 0."""
+        """Return the pixels of each component, (count + 1,); entry 0 is 0. Only to be read."""
+        return self._areas
+
+    @cached_property
+    def _areas(self) -> Counts:
         lengths = self.stop - self.start
-        return np.bincount(self.component, lengths, self.count + 1).astype(np.int64)
+        areas = np.bincount(self.component, lengths, self.count + 1).astype(np.int64)
+        areas.flags.writeable = False
+        return areas
 
     def first(self) -> Counts:
         """Return the index of the first run of each component, (count + 1,); entry 0 is unused."""

@@ -6,6 +6,7 @@ python -m benchmarks.batch FOLDER --images 60 --side 256 --measure
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -68,15 +69,23 @@ def network_calls(images: list[Image], recipe: Recipe, model: Model, device: str
 
 
 def timed(function: Callable[[], None]) -> tuple[float, float, float]:
-    """Return wall time, CPU time of this process, and the share that other programs took."""
-    before, own = psutil.cpu_times(), time.process_time()
+    """Return wall time, CPU time of this process and of those that it started and that have ended.
+
+    The third is the share that other programs took.
+    """
+    before, own = psutil.cpu_times(), _own_time()
     start = time.perf_counter()
     function()
-    wall, spent = time.perf_counter() - start, time.process_time() - own
+    wall, spent = time.perf_counter() - start, _own_time() - own
     after = psutil.cpu_times()
     idle = after.idle + after.iowait - before.idle - before.iowait
     processors = psutil.cpu_count() or 1
     return wall, spent, max(0.0, 1 - (idle + spent) / (wall * processors))
+
+
+def _own_time() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def main() -> int:

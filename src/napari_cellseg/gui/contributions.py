@@ -104,7 +104,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     return [str(target)]
 
 
-def get_work_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
+def get_work_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
     """Return a reader for saved work, None for every other file."""
     paths = [path] if isinstance(path, str | Path) else list(path)
     if not paths or not all(str(one).lower().endswith(".cellseg") for one in paths):
@@ -112,13 +112,11 @@ def get_work_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData
     return _read_work
 
 
-def _read_work(path: str | Sequence[str]) -> list[LayerData]:
-    from napari_cellseg.gui.saved.ask import ask_for_image, visible_window
-    from napari_cellseg.gui.saved.reader import read_layers
+def _read_work(path: str | Sequence[str]) -> list[Any]:
+    from napari_cellseg.gui.saved.opening import open_works
 
     paths = [path] if isinstance(path, str | Path) else list(path)
-    ask = ask_for_image if visible_window() is not None else None
-    return [layer for one in paths for layer in read_layers(Path(one), ask)]
+    return open_works([Path(one) for one in paths])
 
 
 def write_work(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:  # noqa: ARG001

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,13 @@ def labels_layers(viewer: ViewerModel) -> list[LabelsLayer]:
     ]
 
 
-def add_image(viewer: ViewerModel, image: Image, name: str = "") -> ImageLayer:
-    """Add an image that was read from a file, with its pixel size, and select it."""
+def add_image(
+    viewer: ViewerModel, image: Image, name: str, then: Callable[[ImageLayer], None]
+) -> ImageLayer:
+    """Add an image that was read from a file, with its pixel size, and select it.
+
+    `then` is called with the layer as soon as it is seen, unless it is removed before.
+    """
     axes = image.axes.removesuffix("C") if image.rgb else image.axes
     y, x = image.pixel_size or (1.0, 1.0)
     steps = {"Z": image.z_step or 1.0, "Y": y, "X": x}
@@ -72,8 +78,9 @@ def add_image(viewer: ViewerModel, image: Image, name: str = "") -> ImageLayer:
             units=tuple("micrometer" if axis in lengths else "pixel" for axis in axes),
             axis_labels=tuple(axes.lower()),
             metadata={"channel_names": image.channel_names} if image.channel_names else {},
+            visible=False,
         )
-    viewer.add_layer(layer)
+    insert(viewer, layer, then=partial(then, layer))
     return layer
 
 

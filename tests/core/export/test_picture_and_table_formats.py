@@ -51,7 +51,8 @@ class TestOmeZarr:
         assert group["0"].dtype == np.uint32
 
     def test_among_the_labels_of_an_image(self, tmp_path, labels):
-        image = self.zarr.open_group(tmp_path / "i.zarr", mode="w", zarr_format=3)
+        told = {"ome": {"version": "0.5", "multiscales": []}}
+        image = self.zarr.open_group(tmp_path / "i.zarr", mode="w", zarr_format=3, attributes=told)
         image.create_group("labels")
         for name in ("cells", "nuclei", "cells"):
             ome_zarr.OmeZarr().write(labels, tmp_path / "i.zarr" / "labels" / name)
@@ -62,6 +63,18 @@ class TestOmeZarr:
             ome_zarr.read(tmp_path / "i.zarr")
         found = ome_zarr.read(tmp_path / "i.zarr" / "labels" / "nuclei")
         np.testing.assert_array_equal(found.labels.data, labels.data)
+
+    @pytest.mark.parametrize("attributes", [{}, {"ome": {"version": "0.5"}}, None])
+    def test_beside_a_group_that_is_no_image_they_are_alone(self, tmp_path, labels, attributes):
+        if attributes is None:
+            (tmp_path / "zarr.json").write_text("no json")
+        else:  # such as napari-ome-zarr makes two folders above labels that it opens
+            self.zarr.open_group(tmp_path, mode="w", zarr_format=3, attributes=attributes)
+        (tmp_path / "labels").mkdir()
+        ome_zarr.OmeZarr().write(labels, tmp_path / "labels" / "a.zarr")
+        own = self.zarr.open_group(tmp_path / "labels" / "a.zarr", mode="r").attrs["ome"]
+        assert own["image-label"] == {}
+        assert not (tmp_path / "labels" / "zarr.json").exists()
 
     def test_labels_of_version_0_4(self, tmp_path):
         group = self.zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)

@@ -32,6 +32,7 @@ from napari_cellseg.core.recipe import Recipe
 from napari_cellseg.core.workflows import batch_pipeline as module
 from napari_cellseg.core.workflows.batch import batch
 from napari_cellseg.core.workflows.segment import segment
+from napari_cellseg.core.workflows.separate import Seen
 from napari_cellseg.core.zoo.bundle import Model
 from napari_cellseg.core.zoo.card import Card
 
@@ -341,14 +342,14 @@ def test_images_that_the_network_sees_twice_give_the_labels_of_segment(images, o
 def test_one_cancelled_between_both_looks_is_left_out(images, out, model, monkeypatch):
     card = model.card.replace(diameter_range=(10, 30), object_diameter=16)
     tifffile.imwrite(images / "f2.tif", small_squares())
-    queue, settled = Queue(find_inputs([images])), module.FirstPass.settled
+    queue, settled = Queue(find_inputs([images])), Seen.settled
 
     def cancelling(self):
         if self.image.name == "f2":
             queue.cancel(1, "Not that one.")
         return settled(self)
 
-    monkeypatch.setattr(module.FirstPass, "settled", cancelling)
+    monkeypatch.setattr(Seen, "settled", cancelling)
     result = run(queue, out, Model(card, model.network))
     assert states(result) == ["done", "skipped", "done", "done"]
     assert result.items[1].note == "Not that one."
@@ -463,10 +464,10 @@ def test_no_more_is_loaded_ahead_than_fits(images, out, model, monkeypatch):
         return load(self)
 
     def writes(self, result, image, finished):
-        row = write(self, result, image, finished)
+        noted = write(self, result, image, finished)
         with lock:
             open_now.discard(finished.name)
-        return row
+        return noted
 
     for number in range(5, 12):
         tifffile.imwrite(images / f"f{number}.tif", squares(number))

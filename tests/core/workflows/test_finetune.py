@@ -33,7 +33,7 @@ from napari_cellseg.core.zoo.store import find_model
 
 TINY = FineTuneSettings(
     minutes=None, steps=4, epoch_steps=2, batch_size=2, patch_size=64, precision="float32",
-    learning_rate=0.01, fit_post=False,
+    learning_rate=0.01, fit_post=False, parent_share=0,
 )  # fmt: skip
 
 
@@ -125,6 +125,21 @@ def test_the_next_round_replays_and_is_judged_by_what_was_learnt(tmp_path):
     assert result.comparisons["replay"].objects > 0
     noted = load_bundle(result.folder).card.recipe["finetuning"]["sources"]
     assert len(noted) == 3
+
+
+def test_the_child_keeps_its_parents_share(tmp_path):
+    entry, children = parent(tmp_path), {}
+    for share in (0.0, 0.25):
+        settings = TINY.replace(parent_share=share, learning_rate=0.05)
+        job = prepared(tmp_path, f"{share}", settings, entry=entry)
+        finish(finetune(job, device="cpu"))
+        children[share] = weights(job.child_folder)
+    own = weights(entry.folder)
+    for name, learnt in children[0.0].items():
+        expected = torch.lerp(learnt, own[name], 0.25) if learnt.is_floating_point() else learnt
+        torch.testing.assert_close(children[0.25][name], expected, atol=1e-3, rtol=2e-3)
+    moved = [(children[0.0][n] - own[n]).abs().max() for n in own if "running" not in n]
+    assert max(float(one) for one in moved) > 0.02  # or the shares could not be told apart
 
 
 def test_the_same_seed_gives_the_same_weights_and_a_resumed_run_too(tmp_path):

@@ -206,12 +206,16 @@ def test_each_model_learns_two_real_patches_by_heart(name, shared_data, tmp_path
     (folder / "split.json").write_text(json.dumps({"train": stems, "val": stems}))
     plain = dict.fromkeys(("elastic", "gamma", "contrast", "noise", "blur", "invert"), 0.0)
     config = TINY.replace(
-        model=name, model_params={"width": "small"}, patch_size=128, batch_size=4, steps=1600,
-        epoch_steps=400, ema=0.9, learning_rate=2e-3,
+        model=name, model_params={"width": "small"}, patch_size=128, batch_size=4, steps=2000,
+        epoch_steps=200, ema=0.9, learning_rate=2e-3,
         augment={**plain, "scale_min": 1.0, "scale_max": 1.0, "rotate": False},
     )  # fmt: skip
-    result = finish(train(config, [folder], tmp_path / "out", device="cpu"))
-    assert result.best["ap50"] >= 0.95
+    scores = []
+    for step in train(config, [folder], tmp_path / "out", device="cpu"):
+        scores.append(step.metrics.get("ap50", 0.0))
+        if scores[-1] >= 0.95:
+            break
+    assert max(scores) >= 0.95
 
 
 def test_a_batch_too_small_to_normalise_is_refused():

@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_cellseg.core.arrays import Image, Labels
-from napari_cellseg.core.batch.exporting import export, exported
+from napari_cellseg.core.arrays import Image
+from napari_cellseg.core.batch.exporting import exported
 from napari_cellseg.core.batch.folder import BatchFolder
+from napari_cellseg.core.batch.image_writer import ROW, ImageWriter
 from napari_cellseg.core.batch.inputs import BatchInput
 from napari_cellseg.core.batch.ledger import Finished, Ledger, hash_of
 from napari_cellseg.core.batch.queue import Item, State
 from napari_cellseg.core.batch.settings import BatchSettings
-from napari_cellseg.core.batch.tables import join_tables, write_columns, write_rows
-from napari_cellseg.core.export.label_tiff import write_labels
+from napari_cellseg.core.batch.tables import join_tables, write_rows
 from napari_cellseg.core.files import output_error, write_text
-from napari_cellseg.core.measure.decisions import Decisions
-from napari_cellseg.core.measure.measure import measure
-from napari_cellseg.core.progress import finish
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.workflows.segment import Segmentation
+    from napari_cellseg.core.workflows.separate import Segmentation
 
 _ABOUT = ("image", "file", "series", "state")
-_ROW = (
-    "objects",
-    "planes",
-    "height_px",
-    "width_px",
-    "pixel_height_um",
-    "pixel_width_um",
-    "covered_percent",
-    "median_area_px",
-    "seconds",
-)
 
 
 @dataclass(frozen=True)
@@ -117,38 +101,16 @@ class BatchWriter:
         path = self.folder.labels_of(found.name)
         return path.is_file() and found.size in (None, path.stat().st_size)
 
-    def write(self, result: Segmentation, image: Image, finished: Finished) -> dict[str, Any]:
-        """Write labels and measurements of one image, then note it; return its row.
+    @property
+    def images(self) -> ImageWriter:
+        """What writes the files, without the ledger."""
+        return ImageWriter(self.folder, self.settings)
 
-        Files that a power cut may take are told by their size, so that nobody waits for the disk.
-
-        Raises
-        ------
-        OutputError
-            If the disk takes no more.
-        DataError
-            If the objects cannot be measured, or a format cannot hold them.
-        """
-        name, path = finished.name, self.folder.labels_of(finished.name)
-        labels = replace(result.labels, provenance=result.record.to_dict())
-        if result.classes is not None:
-            write_text(self.folder.classes_of(name), result.classes.to_csv())
-        write_labels(labels, path, sync=False)
-        table = self._measure(result, image, name) if self.settings.measure else None
-        export(self.folder, self.settings.formats, name, labels, image, table)
-        row = _row(result.labels, result.record.seconds)
-        self.ledger.add(finished.replace(row=row, size=path.stat().st_size))
-        return row
-
-    def _measure(self, result: Segmentation, image: Image, name: str) -> dict[str, Any]:
-        classes = result.classes.by_id() if result.classes is not None else None
-        table = finish(
-            measure(result.labels, image, self.settings.measurements, Decisions(classes=classes))
-        )
-        columns = dict(table.columns)
-        named = {"image": np.full(len(table), name), **columns}
-        write_columns(self.folder.measured(name), named, sync=False)
-        return columns
+    def write(self, result: Segmentation, image: Image, about: Finished) -> Finished:
+        """Write what comes out of one image, as `ImageWriter.write`, then note it."""
+        finished = self.images.write(result, image, about)
+        self.ledger.add(finished)
+        return finished
 
 
 def write_tables(
@@ -166,7 +128,7 @@ def write_tables(
     items
         All images of the batch.
     rows
-        By number, what `BatchWriter.write` returned, now or in an earlier batch.
+        By number, the row of what `BatchWriter.write` returned, now or in an earlier batch.
     settings
         What is wanted.
 
@@ -181,8 +143,8 @@ def write_tables(
     for item in items:
         one, row = item.input, rows.get(item.number, {})
         about = (one.name, str(one.path or ""), one.series, _word(item, rows))
-        table.append([*about, *(row.get(name) for name in _ROW), item.note])
-    write_rows(folder.summary, [*_ABOUT, *_ROW, "note"], table)
+        table.append([*about, *(row.get(name) for name in ROW), item.note])
+    write_rows(folder.summary, [*_ABOUT, *ROW, "note"], table)
     if settings.measure:
         parts = [folder.measured(item.input.name) for item in items if item.number in rows]
         join_tables(folder.measurements, parts)
@@ -209,19 +171,3 @@ def _place(one: BatchInput) -> str:
 
 def _word(item: Item, rows: dict[int, dict[str, Any]]) -> str:
     return str(State.DONE if item.number in rows else item.state)
-
-
-def _row(labels: Labels, seconds: float) -> dict[str, Any]:
-    areas = np.bincount(labels.data.reshape(-1))[1:]
-    areas = areas[areas > 0]
-    size = labels.pixel_size or (None, None)
-    values = (
-        len(areas),
-        labels.data[..., 0, 0].size,
-        *labels.data.shape[-2:],
-        *size,
-        round(100 * float(areas.sum()) / labels.data.size, 4),
-        float(np.median(areas)) if len(areas) else None,
-        round(seconds, 3),
-    )
-    return dict(zip(_ROW, values, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -151,7 +152,18 @@ def _fresh_folder(path: Path) -> Iterator[Path]:
 
 
 def _is_in_image(path: Path) -> bool:
-    return path.parent.name == "labels" and (path.parent.parent / "zarr.json").is_file()
+    """Tell whether `path` is a place for labels of an OME-Zarr image.
+
+    An empty group in place of the image, as some viewers leave beside labels that they open, is
+    none.
+    """
+    told = path.parent.parent / "zarr.json"
+    if path.parent.name != "labels" or not told.is_file():
+        return False
+    try:
+        return "multiscales" in json.loads(told.read_bytes())["attributes"]["ome"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _enter(path: Path) -> None:

@@ -80,6 +80,16 @@ class FineTuneSettings(Params):
         title="Replay",
         description="Share of patches from the parent's own training data, against forgetting.",
     )
+    parent_share: float = Field(
+        0.15,
+        ge=0,
+        le=0.9,
+        title="Share of the parent",
+        description=(
+            "The new weights are this share of the parent's and the rest of what was learnt: "
+            "against forgetting. 0 keeps what was learnt."
+        ),
+    )
     patch_size: int = Field(
         256,
         ge=64,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_cellseg.core.batch.exporting import check_formats
 from napari_cellseg.core.batch.folder import BatchFolder
+from napari_cellseg.core.batch.image_writer import ImageWriter
 from napari_cellseg.core.batch.ledger import Ledger, hash_of
 from napari_cellseg.core.batch.plan import Plan
 from napari_cellseg.core.batch.queue import Queue
@@ -18,6 +19,7 @@ from napari_cellseg.core.files import write_text
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.recipe import Recipe
 from napari_cellseg.core.workflows.batch_pipeline import Pipeline
+from napari_cellseg.core.workflows.helper.helper import Helper, helper_for
 from napari_cellseg.core.workflows.segment import with_weights_of
 from napari_cellseg.core.zoo.bundle import Model, load_bundle
 from napari_cellseg.core.zoo.store import find_model
@@ -69,20 +71,40 @@ def batch(
     settings, place = settings or BatchSettings(), BatchFolder(folder)
     yield Progress("Loading the model", 0, len(queue))
     check_formats(settings.formats)
-    choose_device(device)
-    model = model or load_bundle(find_model(recipe.model).folder)
-    recipe = with_weights_of(model.card, recipe)
-    with place.held():
-        ledger = _ledger(place, hash_of(recipe), settings)
-        writer = BatchWriter(place, ledger, settings, hash_of(recipe))
-        write_text(place.recipe, recipe.to_json())
-        Plan.of([item.input for item in queue.items], settings).save(place)
-        run = Pipeline(queue, recipe, writer, model, device)
-        try:
-            yield from run.work()
-        finally:
-            run.close()
+    # Before the model: it can start while that is loaded.
+    inputs = [item.input for item in queue.items]
+    helper = helper_for(inputs, ImageWriter(place, settings), recipe)
+    try:
+        choose_device(device)
+        model = model or load_bundle(find_model(recipe.model).folder)
+        recipe = with_weights_of(model.card, recipe)
+        with place.held():
+            yield from _run(queue, recipe, place, settings, model, device, helper)
+    finally:
+        if helper is not None:
+            helper.close()
     return BatchResult(folder, queue.items)
+
+
+def _run(
+    queue: Queue,
+    recipe: Recipe,
+    place: BatchFolder,
+    settings: BatchSettings,
+    model: Model,
+    device: str,
+    helper: Helper | None,
+) -> Generator[Progress, None, None]:
+    """Do the images, in a folder that nobody else writes to."""
+    ledger = _ledger(place, hash_of(recipe), settings)
+    writer = BatchWriter(place, ledger, settings, hash_of(recipe))
+    write_text(place.recipe, recipe.to_json())
+    Plan.of([item.input for item in queue.items], settings).save(place)
+    run = Pipeline(queue, recipe, writer, model, device, helper)
+    try:
+        yield from run.work()
+    finally:
+        run.close()
 
 
 def _ledger(place: BatchFolder, recipe: str, settings: BatchSettings) -> Ledger:

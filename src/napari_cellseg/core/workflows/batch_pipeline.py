@@ -17,8 +17,10 @@ from napari_cellseg.core.batch.results import BatchWriter, write_tables
 from napari_cellseg.core.errors import CellsegError, DeviceError, OutputError
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.recipe import Recipe
-from napari_cellseg.core.workflows.segment import FirstPass, Rescale, first_pass
-from napari_cellseg.core.workflows.separate import Predicted
+from napari_cellseg.core.workflows.helper.helper import Helper
+from napari_cellseg.core.workflows.helper.work import finish_image
+from napari_cellseg.core.workflows.segment import FirstPass, first_pass
+from napari_cellseg.core.workflows.separate import Predicted, Rescale, Seen
 from napari_cellseg.core.zoo.bundle import Model
 
 AHEAD = 2
@@ -57,17 +59,26 @@ class Pipeline:
         Takes what comes out.
     model, device
         As of `segment`.
+    helper
+        A process that the threads behind leave their work to, where there is one.
     """
 
     def __init__(
-        self, queue: Queue, recipe: Recipe, writer: BatchWriter, model: Model, device: str
+        self,
+        queue: Queue,
+        recipe: Recipe,
+        writer: BatchWriter,
+        model: Model,
+        device: str,
+        helper: Helper | None = None,
     ) -> None:
-        self._queue, self._recipe, self._writer = queue, recipe, writer
+        self._queue, self._recipe, self._writer, self._helper = queue, recipe, writer, helper
         self._model, self._device = model, device
         self._waiting: deque[Item] = deque()
         self._loading: deque[tuple[Item, Future[_Loaded]]] = deque()
-        self._finishing: deque[tuple[Item, Future[_Row | _Again]]] = deque()
+        self._finishing: deque[tuple[Item, Future[Finished | _Again]]] = deque()
         self._rows: dict[int, _Row] = {}
+        self._sizes: dict[int, int] = {}
         self._loader = ThreadPoolExecutor(1, "napari-cellseg-load")
         self._finisher = ThreadPoolExecutor(BEHIND, "napari-cellseg-write")
 
@@ -115,15 +126,25 @@ class Pipeline:
             if not self._queue.waits(self._waiting[0].number):
                 self._waiting.popleft()
                 continue
-            if self._loading and self._waiting[0].input.bytes() > _LARGE:
+            if self._loading and self._size(self._waiting[0]) > _LARGE:
                 return
             item = self._waiting.popleft()
-            self._loading.append((item, self._loader.submit(self._load, item.input)))
+            following = self._waiting[0] if self._waiting else None
+            self._loading.append((item, self._loader.submit(self._load, item.input, following)))
 
-    def _load(self, one: BatchInput) -> _Loaded:
-        """Look at an image and read it (in a thread ahead)."""
+    def _load(self, one: BatchInput, following: Item | None) -> _Loaded:
+        """Look at an image and read it, and see how large the next one is (in a thread ahead)."""
         # In this order: a file that changes meanwhile is done again next time.
-        return self._writer.about(one), one.load()
+        about, image = self._writer.about(one), one.load()
+        if following is not None:
+            self._size(following)
+        return about, image
+
+    def _size(self, item: Item) -> int:
+        """Return how many bytes an image has; to ask a busy disk takes time."""
+        if item.number not in self._sizes:
+            self._sizes[item.number] = item.input.bytes()
+        return self._sizes[item.number]
 
     def _compute(self, item: Item, future: Future[_Loaded]) -> Steps[None]:
         try:
@@ -169,14 +190,21 @@ class Pipeline:
                 yield self._progress()
         return None
 
-    def _finish(self, seen: FirstPass | Predicted, about: Finished) -> _Row | _Again:
+    def _finish(self, left: FirstPass | Predicted, about: Finished) -> Finished | _Again:
         """Separate, measure and write, if the network need not look again (in a thread behind)."""
-        if isinstance(seen, FirstPass):
-            found = seen.settled()
-            if isinstance(found, Rescale):
-                return _Again(seen, found, about)
-            seen = found
-        return self._writer.write(seen.separated(), seen.image, about)
+        seen = left.seen if isinstance(left, FirstPass) else left
+        found = self._by_helper(seen, about) or finish_image(seen, about, self._writer)
+        if isinstance(found, Finished):
+            return found
+        if not isinstance(left, FirstPass):
+            raise TypeError("what was rescaled fits")
+        return _Again(left, found, about)
+
+    def _by_helper(self, seen: Seen | Predicted, about: Finished) -> Finished | Rescale | None:
+        found = self._helper.finish(seen, about) if self._helper is not None else None
+        if isinstance(found, Finished):
+            self._writer.ledger.add(found)  # one process alone writes to it
+        return found
 
     def _collect(self, limit: int) -> Steps[None]:
         """Settle what is written; wait until no more than `limit` images are not."""
@@ -192,7 +220,7 @@ class Pipeline:
             yield self._progress()
 
     def _settle(
-        self, item: Item, future: Future[_Row | _Again], *, closing: bool = False
+        self, item: Item, future: Future[Finished | _Again], *, closing: bool = False
     ) -> _Again | None:
         """Note what has become of an image; return it if the network has to see it again."""
         try:
@@ -208,8 +236,9 @@ class Pipeline:
         else:
             if isinstance(found, _Again):
                 return found
-            self._rows[item.number] = found
-            self._queue.settle(item.number, State.DONE, "", found["objects"], found["seconds"])
+            row: _Row = found.row
+            self._rows[item.number] = row
+            self._queue.settle(item.number, State.DONE, "", row["objects"], row["seconds"])
         return None
 
     def _failed(self, item: Item, note: str) -> Progress:

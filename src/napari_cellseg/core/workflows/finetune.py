@@ -16,6 +16,7 @@ from napari_cellseg.core.finetuning.jobs.job import Job
 from napari_cellseg.core.finetuning.judgement.gate import Comparison, GateReport, Verdict
 from napari_cellseg.core.finetuning.material.material import Material, prepare
 from napari_cellseg.core.finetuning.material.replay import ReplaySet, add_replay, load_replay
+from napari_cellseg.core.finetuning.mixing import mixed
 from napari_cellseg.core.finetuning.requests import Requests
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress, finish
@@ -72,7 +73,8 @@ class _Round:
     def save(self, trainer: Trainer, folder: Path, scores: dict[str, float]) -> None:
         params = trainer.average.params.model_dump(mode="json")
         card = child_card(self.job, self.config, self.material, self.parent.card, params, scores)
-        save_bundle(folder, trainer.average, card)
+        share = self.job.settings.parent_share
+        save_bundle(folder, mixed(trainer.average, self.parent.network, share), card)
 
 
 def finetune(

@@ -12,14 +12,12 @@ from napari_cellseg.core.device import DeviceChoice, choose_device
 from napari_cellseg.core.errors import ModelError
 from napari_cellseg.core.inference.predict import AUTOMATIC_SCALES, Region, predict, scale_for
 from napari_cellseg.core.inference.prediction import Prediction
-from napari_cellseg.core.postprocess.params import PostParams
-from napari_cellseg.core.postprocess.postprocessor import PostProcessor
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.provenance import now
 from napari_cellseg.core.recipe import Recipe
 from napari_cellseg.core.workflows.separate import Predicted as Predicted
+from napari_cellseg.core.workflows.separate import Rescale, Seen
 from napari_cellseg.core.workflows.separate import Segmentation as Segmentation
-from napari_cellseg.core.workflows.separate import diameter_of
 from napari_cellseg.core.workflows.separate import median_diameter as median_diameter
 from napari_cellseg.core.zoo.bundle import Model, load_bundle
 from napari_cellseg.core.zoo.card import Card
@@ -77,7 +75,7 @@ def run_network(
 ) -> Generator[Progress, None, Predicted]:
     """Do the part of `segment` that needs the network; parameters and errors are the same."""
     first = yield from first_pass(image, recipe, model=model, device=device, region=region)
-    found = first.settled()
+    found = first.seen.settled()
     return found if isinstance(found, Predicted) else (yield from first.again(found))
 
 
@@ -108,104 +106,64 @@ def first_pass(
     prediction = yield from predict(
         model, what, preparation, recipe.tiling, choice.device, region=part
     )
-    seconds = time.perf_counter() - clock
-    return FirstPass(
-        image, recipe, model, choice, region, prediction, whole, told, seconds, started
-    )
-
-
-@dataclass(frozen=True)
-class Rescale:
-    """The image has to be predicted (again): at which scale, and why, one sentence or ""."""
-
-    scale: float
-    told: str = ""
+    reason, seconds = _reason(prediction, choice), time.perf_counter() - clock
+    seen = Seen(image, recipe, prediction, model.card, reason, whole, told, seconds, started)
+    return FirstPass(seen, model, choice, region)
 
 
 @dataclass(frozen=True, eq=False)
 class FirstPass:
-    """What the network left when it first saw an image, or a sample of it.
+    """What the network left when it first saw an image, and the network, which may look again.
 
     Attributes
     ----------
-    image, recipe, model, choice, region
-        What is segmented, and how.
-    prediction
-        What the network left.
-    whole
-        Whether that is all of it, not a sample.
-    told
-        Whether the scale was known beforehand.
-    seconds, started
-        How long it took, and ISO time of the start.
+    seen
+        What it left.
+    model, choice, region
+        How the image is segmented.
     """
 
-    image: Image
-    recipe: Recipe
+    seen: Seen
     model: Model
     choice: DeviceChoice
     region: Region | None
-    prediction: Prediction
-    whole: bool
-    told: bool
-    seconds: float
-    started: str
-
-    def settled(self) -> Predicted | Rescale:
-        """Look whether the objects fit the model's range; may be called in another thread.
-
-        Returns
-        -------
-        The prediction if it can stay as it is, else what is to be done.
-        """
-        if self.told:
-            return self._predicted(self.prediction, self.seconds)
-        clock, card = time.perf_counter(), self.model.card
-        processor: PostProcessor | None = None
-        if self.whole:  # of which the final objects may be made with the same processor
-            processor = PostProcessor(self.prediction.plane(()))
-            diameter = diameter_of(processor.run(PostParams.parse(card.post)).labels)
-        else:
-            diameter = median_diameter(self.prediction, card)
-        low, high = card.diameter_range
-        if diameter is None or low <= diameter <= high:
-            seconds = self.seconds + time.perf_counter() - clock
-            whole = self._predicted(self.prediction, seconds, processor)
-            return whole if self.whole else Rescale(1.0)
-        scale = scale_for(diameter, card, AUTOMATIC_SCALES)
-        told = (
-            f"Objects measure {diameter:.0f} px, the model is made for {low:.0f} to {high:.0f} px: "
-            f"the image is shown to it at {scale:.2f} times its size."
-        )
-        return Rescale(scale, told)
 
     def again(self, wanted: Rescale) -> Generator[Progress, None, Predicted]:
         """Predict the whole image at the scale that its objects need."""
-        clock, recipe = time.perf_counter(), self.recipe
-        if wanted.told:
-            yield Progress("Predicting", message=wanted.told)
+        clock, seen = time.perf_counter(), self.seen
+        scale, told = self._scale(wanted.diameter)
+        if told:
+            yield Progress("Predicting", message=told)
         prediction = yield from predict(
             self.model,
-            self.image,
-            recipe.preparation,
-            recipe.tiling,
+            seen.image,
+            seen.recipe.preparation,
+            seen.recipe.tiling,
             self.choice.device,
-            scale=wanted.scale,
+            scale=scale,
             region=self.region,
         )
-        if wanted.told:
-            steps = (*self.prediction.steps, wanted.told, *prediction.steps)
+        if told:
+            steps = (*seen.prediction.steps, told, *prediction.steps)
             prediction = replace(prediction, steps=steps)
-        return self._predicted(prediction, self.seconds + time.perf_counter() - clock)
+        reason = _reason(prediction, self.choice)
+        seconds = seen.seconds + time.perf_counter() - clock
+        return Predicted(seen.image, seen.recipe, prediction, reason, seconds, seen.started)
 
-    def _predicted(
-        self, prediction: Prediction, seconds: float, processor: PostProcessor | None = None
-    ) -> Predicted:
-        fell_back = prediction.device != self.choice.device
-        reason = "out of memory" if fell_back else self.choice.reason
-        return Predicted(
-            self.image, self.recipe, prediction, reason, seconds, self.started, processor
+    def _scale(self, diameter: float | None) -> tuple[float, str]:
+        """Return the scale for objects of such a diameter, and why, one sentence or ""."""
+        if diameter is None:
+            return 1.0, ""
+        card = self.model.card
+        (low, high), scale = card.diameter_range, scale_for(diameter, card, AUTOMATIC_SCALES)
+        return scale, (
+            f"Objects measure {diameter:.0f} px, the model is made for {low:.0f} to {high:.0f} px: "
+            f"the image is shown to it at {scale:.2f} times its size."
         )
+
+
+def _reason(prediction: Prediction, choice: DeviceChoice) -> str:
+    return choice.reason if prediction.device == choice.device else "out of memory"
 
 
 def with_weights_of(card: Card, recipe: Recipe) -> Recipe:
@@ -221,7 +179,11 @@ def with_weights_of(card: Card, recipe: Recipe) -> Recipe:
             f"The recipe was made with other weights of the model '{recipe.model}' than are "
             "installed: install those, or clear the setting weights_sha256 to use these."
         )
-    return recipe.replace(weights_sha256=card.weights_sha256 or None)
+    installed = card.weights_sha256 or None
+    # Every image of a batch comes here, with a recipe that knows it.
+    return (
+        recipe if recipe.weights_sha256 == installed else recipe.replace(weights_sha256=installed)
+    )
 
 
 def _middle_plane(image: Image) -> Image:

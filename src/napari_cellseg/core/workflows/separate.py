@@ -112,6 +112,85 @@ class Predicted:
         return StackResult(only.labels, only.count, {(): only.removed})
 
 
+@dataclass(frozen=True)
+class Rescale:
+    """The image has to be predicted, or predicted again.
+
+    Attributes
+    ----------
+    diameter
+        Of its objects in px, if they are not of the size that the model is made for; None if only
+        a sample was seen and the image can be shown as it is.
+    """
+
+    diameter: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the network left when it first saw an image, or a sample of it; without the network.
+
+    Attributes
+    ----------
+    image, recipe, prediction
+        As of `Segmentation`.
+    card
+        Of the model.
+    device_reason
+        Why the device was chosen.
+    whole
+        Whether `prediction` is all of the image, not a sample.
+    told
+        Whether the scale was known beforehand.
+    seconds, started
+        How long it took, and ISO time of the start.
+    """
+
+    image: Image
+    recipe: Recipe
+    prediction: Prediction
+    card: Card
+    device_reason: str
+    whole: bool
+    told: bool
+    seconds: float
+    started: str
+
+    def settled(self) -> Predicted | Rescale:
+        """Look whether the objects fit the model's range; in any thread or process.
+
+        Returns
+        -------
+        The prediction if it can stay as it is, else what the network has to do.
+        """
+        if self.told:
+            return self._predicted(self.seconds)
+        clock = time.perf_counter()
+        processor: PostProcessor | None = None
+        if self.whole:  # of which the final objects may be made with the same processor
+            processor = PostProcessor(self.prediction.plane(()))
+            diameter = diameter_of(processor.run(PostParams.parse(self.card.post)).labels)
+        else:
+            diameter = median_diameter(self.prediction, self.card)
+        low, high = self.card.diameter_range
+        if diameter is not None and not low <= diameter <= high:
+            return Rescale(diameter)
+        if not self.whole:
+            return Rescale()
+        return self._predicted(self.seconds + time.perf_counter() - clock, processor)
+
+    def _predicted(self, seconds: float, processor: PostProcessor | None = None) -> Predicted:
+        return Predicted(
+            self.image,
+            self.recipe,
+            self.prediction,
+            self.device_reason,
+            seconds,
+            self.started,
+            processor,
+        )
+
+
 def median_diameter(prediction: Prediction, card: Card) -> float | None:
     """Return the diameter in px of a disc as large as the median object; None for fewer than 5.
 

@@ -1,10 +1,14 @@
-"""Opens a finished image and its labels in the viewer."""
+"""Opens a finished image and its labels in the viewer.
+
+napari needs 0.1 s for either of them, in which the window stands still: the image is added first,
+and the labels at a later turn of the event loop.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
@@ -13,6 +17,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_cellseg.core.batch.folder import BatchFolder
 from napari_cellseg.gui import geometry, layers
 from napari_cellseg.gui.job_runner import JobRunner, single_step
+from napari_cellseg.gui.segment.warm_up import load_layer_parts
 
 if TYPE_CHECKING:
     from napari_cellseg.core.arrays import Image, Labels
@@ -42,12 +47,14 @@ class Showing(QObject):
     ) -> None:
         super().__init__(parent)
         self._viewer, self._runner = viewer, runner
-        self._busy = False
+        self._reading = False
+        self._awaited: ImageLayer | None = None  # the image, until its labels are added
+        viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def busy(self) -> bool:
         """Whether something is being opened."""
-        return self._busy
+        return self._reading or self._awaited is not None
 
     def open(self, one: BatchInput, folder: Path, layer: ImageLayer | None) -> None:
         """Open an image and its labels, or select them if they are open.
@@ -61,10 +68,10 @@ class Showing(QObject):
         layer
             The layer that it came from, None if it came from none or that is gone.
         """
-        if self._busy:
+        if self.busy:
             return
         path = BatchFolder(folder).labels_of(one.name)
-        self._busy = True
+        self._reading = True
         job = self._runner.create(single_step(lambda: read(one, path)))
         job.succeeded.connect(lambda found: self._show(found, layer))
         job.failed.connect(lambda error: self.told.emit(str(error)))
@@ -73,25 +80,39 @@ class Showing(QObject):
         job.start()
 
     def _on_finished(self) -> None:
-        self._busy = False
+        self._reading = False
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._awaited:  # so soon that its labels are not wanted either
+            self._awaited = None
+            self.told.emit("")
 
     def _show(self, found: Opened, layer: ImageLayer | None) -> None:
-        self.told.emit("")
         viewer = self._viewer
         shown = [one for one in viewer.layers if one.metadata.get(RESULT_KEY) == found.key]
         if shown:  # the labels, and perhaps the image below them
             viewer.layers.selection.active = shown[-1]
+            self.told.emit("")
             return
-        image, axes = found.image, found.image.axes
         if layer not in viewer.layers:
             layer = self._open_already(found)
-        if layer is None:
-            layer = layers.add_image(viewer, image, found.name)
-            viewer.reset_view()
+        if layer is not None:
+            self._add_labels(found, layer)
+            return
+        image = layers.add_image(
+            viewer, found.image, found.name, lambda seen: self._add_labels(found, seen)
+        )
+        if not image.visible:
+            self._awaited = image
+        viewer.reset_view()
+
+    def _add_labels(self, found: Opened, layer: ImageLayer) -> None:
+        self._awaited = None
+        image, axes = found.image, found.image.axes
         shape = (*image.leading, image.size("Y"), image.size("X"))
         shown_axes = geometry.spatial_axes(layer, axes).removeprefix("C")
         result = layers.add_result(
-            viewer,
+            self._viewer,
             layer,
             axes,
             geometry.full_box(layer, axes),
@@ -99,6 +120,7 @@ class Showing(QObject):
             {**found.labels.provenance, "axes": shown_axes},
         )
         result.metadata[RESULT_KEY] = found.key
+        self.told.emit("")
 
     def _open_already(self, found: Opened) -> ImageLayer | None:
         """Return the layer that a person opened from the same file, if there is one."""
@@ -122,6 +144,7 @@ def read(one: BatchInput, path: Path) -> Opened:
     """
     from napari_cellseg.core.reading import read_labels
 
+    load_layer_parts()
     labels = read_labels(path)
     key = f"{path.absolute()} {path.stat().st_mtime_ns}"
     return Opened(key, one.name if one.series is not None else "", one.load(), labels)

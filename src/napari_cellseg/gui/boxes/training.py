@@ -29,7 +29,9 @@ PRESETS = {
     "thorough": ("Thorough", "About half an hour on a processor: for many corrected images."),
 }
 _OWN = "own"
-_SECTIONS = {"": ("minutes", "freeze", "learning_rate", "replay", "fit_post", "margin")}
+_SECTIONS = {
+    "": ("minutes", "freeze", "learning_rate", "replay", "parent_share", "fit_post", "margin")
+}
 
 
 class TrainingBox(QWidget):

@@ -20,7 +20,12 @@ from napari_cellseg.core.saved.work import SavedWork
 from napari_cellseg.core.saved.writing import write_work
 from napari_cellseg.gui import conversion
 from napari_cellseg.gui.correct.binding import Binding
-from napari_cellseg.gui.saved.opened import IMAGE_FILE_KEY, WORK_KEY, Opened
+from napari_cellseg.gui.saved.opened import (
+    BELONGS_KEY,
+    IMAGE_FILE_KEY,
+    WORK_KEY,
+    Belongs,
+)
 from napari_cellseg.session.run import Run
 
 _LARGEST_PIXELS = 2**30  # bytes of an image without a file that are saved with the labels
@@ -41,12 +46,16 @@ class Collected:
         The run that the labels come from, None if they come from elsewhere.
     before
         The work that they were opened from, as long as no tab has made a run of it.
+    belongs
+        Which image they belong to, if they come from saved work: that one alone, and not one that
+        only looks like it, takes its place.
     """
 
     labels: Labels
     image: Image | None = None
     run: Run | None = None
     before: SavedWork | None = None
+    belongs: Belongs | None = None
     box: Box = ()
     history: tuple[dict[str, Any], ...] = ()
     view: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +68,7 @@ class Collected:
         OutputError
             As of `write_work`.
         """
-        image, pixels = self.image, None
+        image, pixels, known = self.image, None, self.belongs
         if image is not None and not _has_file(image):
             image = replace(image, source=None)
             small = np.prod(image.shape, dtype=float) * image.dtype.itemsize <= _LARGEST_PIXELS
@@ -73,9 +82,10 @@ class Collected:
             history=self.history,
             view=self.view,
         )
-        if image is None and self.before is not None:
-            was = self.before
-            work = replace(work, image=was.image, pixels=was.pixels, box=was.box)
+        if known is not None and (work.image is None or work.image.sha256 != known.image.sha256):
+            view = {**self.view, "image": dict(known.view)}
+            pixels = self.before.pixels if self.before is not None else None
+            work = replace(work, image=known.image, pixels=pixels, box=known.box, view=view)
         write_work(path, work)
 
     def _of_run(self) -> SavedWork:
@@ -108,8 +118,7 @@ def collect(layer: LabelsLayer, binding: Binding | None, layers: Iterable[Any]) 
     earlier = tuple(labels.provenance.get(conversion.HISTORY_KEY, ()))
     rest = {k: v for k, v in labels.provenance.items() if k != conversion.HISTORY_KEY}
     run = binding.run if binding is not None else None
-    opened = layer.metadata.get(WORK_KEY)
-    before = opened.work if isinstance(opened, Opened) and run is None else None
+    before = layer.metadata.get(WORK_KEY) if run is None else None
     shape = labels.data.shape
     run = run if run is not None and run.planes.shape == shape else None
     before = before if before is not None and before.labels.data.shape == shape else None
@@ -126,8 +135,11 @@ def collect(layer: LabelsLayer, binding: Binding | None, layers: Iterable[Any]) 
     if before is not None:
         box = before.box
         view = {**before.view, **view}
-    run = run if image is not None else None
-    return Collected(labels, image, run, before, box, history, view)
+    belongs = layer.metadata.get(BELONGS_KEY)
+    if not isinstance(belongs, Belongs) or belongs.shape != shape:
+        belongs = None
+    run = run if image is not None or belongs is not None else None
+    return Collected(labels, image, run, before, belongs, box, history, view)
 
 
 def _origin(

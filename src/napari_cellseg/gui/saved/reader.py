@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.layers import Layer
 from napari.utils.colormaps import AVAILABLE_COLORMAPS
 from napari.utils.notifications import show_warning
 
@@ -16,7 +17,13 @@ from napari_cellseg.core.saved.image import find_image
 from napari_cellseg.core.saved.opening import read_work
 from napari_cellseg.core.saved.work import SavedWork
 from napari_cellseg.gui import conversion
-from napari_cellseg.gui.saved.opened import IMAGE_FILE_KEY, WORK_KEY, Opened
+from napari_cellseg.gui.saved.opened import (
+    BELONGS_KEY,
+    IMAGE_FILE_KEY,
+    WORK_FILE_KEY,
+    WORK_KEY,
+    Belongs,
+)
 
 LayerData = tuple[Any, dict[str, Any], str]
 Ask = Callable[[str, Path], Path | None]
@@ -42,14 +49,17 @@ def read_layers(path: Path, ask: Ask | None = None) -> list[LayerData]:
     image = work.pixels if work.pixels is not None else _found(work, path, ask)
     layers: list[LayerData] = []
     view = work.view.get("image", {})
-    name = ""
+    belongs: dict[str, Any] = {}
+    if work.image is not None:
+        belongs[BELONGS_KEY] = Belongs(work.image, work.box, work.labels.data.shape, view)
     if image is not None:
-        name = str(view.get("name", image.name))
-        options = {"name": name, "rgb": image.rgb, **_place(view, _dimensions(image))}
+        metadata = dict(belongs)
         if image.source is not None:  # napari notes the saved work as the source of all layers
-            options["metadata"] = {IMAGE_FILE_KEY: str(image.source)}
-        layers.append((image.data, options | _looks(view), "image"))
-    layers.append(_labels(work, Opened(work, name)))
+            metadata[IMAGE_FILE_KEY] = str(image.source)
+        name, ndim = str(view.get("name", image.name)), _dimensions(image)
+        options = {"name": name, "rgb": image.rgb, "metadata": metadata}
+        layers.append((image.data, options | _shown(view, ndim, "image"), "image"))
+    layers.append(_labels(work, {**belongs, WORK_FILE_KEY: str(path.absolute())}))
     return layers
 
 
@@ -59,14 +69,16 @@ def _found(work: SavedWork, path: Path, ask: Ask | None) -> Image | None:
         try:
             return find_image(work.image, path, candidate)
         except ImageError as error:
-            candidate = ask(str(error), path.parent) if ask is not None else None
-            if candidate is None:
+            if ask is None:
                 show_warning(f"{error} The labels are opened without it.")
+                return None
+            candidate = ask(str(error), path.parent)
+            if candidate is None:  # who has chosen so need not be told
                 return None
     return None
 
 
-def _labels(work: SavedWork, opened: Opened) -> LayerData:
+def _labels(work: SavedWork, metadata: Mapping[str, Any]) -> LayerData:
     labels = work.labels
     view = work.view.get("labels", {})
     axes = str(labels.provenance.get("axes") or labels.axes)
@@ -76,14 +88,29 @@ def _labels(work: SavedWork, opened: Opened) -> LayerData:
     told = {**labels.provenance, "axes": axes, conversion.HISTORY_KEY: list(work.history)}
     options = {
         "name": str(view.get("name", labels.name)),
-        "metadata": {conversion.METADATA_KEY: told, WORK_KEY: opened},
-        **_place(view, data.ndim),
+        "metadata": {conversion.METADATA_KEY: told, WORK_KEY: work, **metadata},
+        **_shown(view, data.ndim, "labels"),
     }
     return data, options, "labels"
 
 
 def _dimensions(image: Image) -> int:
     return len(image.shape) - (1 if image.rgb else 0)
+
+
+def _shown(view: Mapping[str, Any], ndim: int, kind: str) -> dict[str, Any]:
+    """Return how a layer was shown; nothing, with a warning, if napari could not show it so.
+
+    It is tried here: of layers that are refused one after the other, some would be open by then.
+    """
+    try:
+        options = _place(view, ndim) | (_looks(view) if kind == "image" else {})
+        Layer.create(np.zeros((1,) * ndim, np.uint8), options, kind)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        what = "image was" if kind == "image" else "labels were"
+        show_warning(f"How the {what} shown is damaged in the saved work: set it again by hand.")
+        return {}
+    return options
 
 
 def _place(view: Mapping[str, Any], ndim: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from napari_cellseg.gui.job_runner import Job, single_step
 from napari_cellseg.gui.measure.export import file_name
 from napari_cellseg.gui.saved.ask import visible_window
 from napari_cellseg.gui.saved.collect import Collected, collect
+from napari_cellseg.gui.saved.opened import WORK_FILE_KEY
 
 
 def collected(viewer: ViewerModel, layer: LabelsLayer) -> Collected:
@@ -49,6 +50,7 @@ def write_layer(path: str, data: Any) -> list[str]:
         raise ImageError("The labels are in no viewer: add them to one to save work on them.")
     target = with_suffix(path)
     collected(viewer, bare(layer)).write(target)
+    bare(layer).metadata[WORK_FILE_KEY] = str(target.absolute())
     note_saved(data)
     return [str(target)]
 
@@ -66,6 +68,7 @@ def save_in_background(viewer: ViewerModel, layer: LabelsLayer, path: Path) -> J
     job = journals_of(desk_of(viewer)).runner.create(single_step(lambda: what.write(path)))
 
     def done(_: object) -> None:
+        layer.metadata[WORK_FILE_KEY] = str(path.absolute())
         if version == _version(viewer, layer):  # else the journal holds more than the file does
             note_saved(data)
         show_info(f"The work was saved in '{path}'.")

@@ -13,7 +13,7 @@ from napari_cellseg.core.errors import EditError
 from napari_cellseg.core.saved.work import SavedWork
 from napari_cellseg.gui.correct.desk import desk_of
 from napari_cellseg.gui.job_runner import JobRunner
-from napari_cellseg.gui.saved.opened import WORK_KEY, Opened
+from napari_cellseg.gui.saved.opened import BELONGS_KEY, WORK_KEY
 from napari_cellseg.session.reopened import run_of
 from napari_cellseg.session.run import Run
 
@@ -44,12 +44,11 @@ class TakenUp(QObject):
     def look(self) -> None:
         """Take up all work that nobody has taken up yet."""
         for layer in list(self._viewer.layers):
-            opened = layer.metadata.pop(WORK_KEY, None)
-            if isinstance(opened, Opened) and isinstance(layer, LabelsLayer):
-                self._take(layer, opened)
+            work = layer.metadata.pop(WORK_KEY, None)
+            if isinstance(work, SavedWork) and isinstance(layer, LabelsLayer):
+                self._take(layer, work)
 
-    def _take(self, layer: LabelsLayer, opened: Opened) -> None:
-        work = opened.work
+    def _take(self, layer: LabelsLayer, work: SavedWork) -> None:
         if work.prediction is None or work.recipe is None or work.image is None:
             return  # there is nothing for sliders to move
         desk = desk_of(self._viewer)
@@ -67,14 +66,16 @@ class TakenUp(QObject):
                 return
             if binding.document.version != version:
                 run = run.with_labels(binding.document.decided())
-            self.ready.emit(layer, run, self._origin(opened.image, work))
+            self.ready.emit(layer, run, self._origin(layer, work))
 
         job.succeeded.connect(done)
         job.failed.connect(self.failed)
         job.start()
 
-    def _origin(self, name: str, work: SavedWork) -> tuple[Any, ...]:
-        image = self._viewer.layers[name] if name and name in self._viewer.layers else None
-        if not isinstance(image, ImageLayer) or work.image is None:
-            return ()
-        return image, work.image.axes, work.box
+    def _origin(self, layer: LabelsLayer, work: SavedWork) -> tuple[Any, ...]:
+        belongs = layer.metadata.get(BELONGS_KEY)
+        for image in self._viewer.layers:
+            together = image.metadata.get(BELONGS_KEY) is belongs is not None
+            if together and isinstance(image, ImageLayer) and work.image is not None:
+                return image, work.image.axes, work.box
+        return ()

@@ -9,42 +9,28 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from napari_cellseg.core import child_process
 from napari_cellseg.core.errors import TrainingError
 
 _LOWER_PRIORITY = 10
-# Set by viewers, notebooks and debuggers for themselves; they would mislead another process.
-_NOT_INHERITED = ("QT_", "QML", "PYTHONINSPECT", "PYDEVD")
 
 
 def find_python() -> str:
     """Return the Python to start, the one that runs here.
-
-    Returns
-    -------
-    Path of the program. A napari that is an app of its own names itself as the Python that runs;
-    starting that would open another window, so the Python inside the app is looked for.
 
     Raises
     ------
     TrainingError
         If there is none.
     """
-    own = Path(sys.executable or "")
-    if not getattr(sys, "frozen", False):
-        if own.stem.lower() == "pythonw":  # the one without a console cannot be given streams
-            own = own.with_name("python.exe")
-        inside = Path(sys.prefix)
-        places = [inside / "python.exe", inside / "bin" / "python3", inside / "bin" / "python"]
-        if own.stem.lower().startswith(("python", "pypy")):
-            places.insert(0, own)
-        for place in places:
-            if place.is_file():
-                return str(place)
-    raise TrainingError(
-        "This napari is an app without a Python that could train in the background: save the job "
-        "for training elsewhere and run 'napari-cellseg finetune' on it where napari-cellseg is "
-        "installed with pip or conda."
-    )
+    found = child_process.find_python()
+    if found is None:
+        raise TrainingError(
+            "This napari is an app without a Python that could train in the background: save the "
+            "job for training elsewhere and run 'napari-cellseg finetune' on it where "
+            "napari-cellseg is installed with pip or conda."
+        )
+    return found
 
 
 def command(folder: Path, device: str, resume: bool) -> list[str]:
@@ -72,32 +58,13 @@ def start(line: Sequence[str]) -> subprocess.Popen[bytes]:
     TrainingError
         If it cannot be started.
     """
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)
-    }
-    # Whatever a library draws, no window opens.
-    environment |= {
-        "QT_QPA_PLATFORM": "offscreen",
-        "MPLBACKEND": "agg",
-        "PYTHONIOENCODING": "utf-8:backslashreplace",
-    }
     flags = 0
     if sys.platform == "win32":
-        flags = (
-            subprocess.CREATE_NEW_PROCESS_GROUP
-            | subprocess.CREATE_NO_WINDOW
-            | subprocess.BELOW_NORMAL_PRIORITY_CLASS
-        )
+        flags = subprocess.BELOW_NORMAL_PRIORITY_CLASS
+    variables = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
     try:
-        process = subprocess.Popen(
-            line,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            creationflags=flags,
-            start_new_session=sys.platform != "win32",
+        process = child_process.start(
+            line, buffered=False, errors=subprocess.PIPE, flags=flags, variables=variables
         )
     except OSError as error:
         raise TrainingError(

@@ -102,8 +102,8 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
 """Settings of a network that finds objects one by one."""
 
 GRID: dict[str, tuple[float, ...]] = {
-    "foreground_threshold": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
-    "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "foreground_threshold": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85),
+    "contour_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "contour_ends": (0, 24),
     "contour_gap": (0, 2, 3, 4, 5),
     "opening": (0, 1, 2, 3),

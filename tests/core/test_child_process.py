@@ -1,5 +1,6 @@
 """Python as a process beside this one."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,3 +34,14 @@ def test_nothing_of_the_viewer_is_inherited(monkeypatch):
     script = "import os; print(os.environ.get('QT_API'), os.environ.get('KEPT'))"
     with child_process.start([sys.executable, "-c", script]) as process:
         assert process.stdout.read().split() == [b"None", b"1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has classes of priority")
+def test_it_gives_way_to_this_process():
+    """Of another group, which Ctrl-C passes by, but of the session in which priorities count."""
+    with child_process.start([sys.executable, "-c", "input()"]) as process:
+        nice = os.getpriority(os.PRIO_PROCESS, process.pid)
+        group, session = os.getpgid(process.pid), os.getsid(process.pid)
+    assert nice >= 10
+    assert group == process.pid != os.getpgid(0)
+    assert session == os.getsid(0)

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+_LOWER_PRIORITY = 10
 # Set by viewers, notebooks and debuggers for themselves; they would mislead another process.
 _NOT_INHERITED = ("QT_", "QML", "PYTHONINSPECT", "PYDEVD")
 
@@ -41,10 +43,9 @@ def start(
     *,
     buffered: bool = True,
     errors: int = subprocess.DEVNULL,
-    flags: int = 0,
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[bytes]:
-    """Start a process with pipes to its input and output, in a group of its own.
+    """Start a process with pipes to its input and output, in a group of its own, at low priority.
 
     Ctrl-C in the terminal does not reach it: it sees its input end, however this process ends.
 
@@ -56,8 +57,6 @@ def start(
         Whether reading waits for all that is asked for; else it returns what there is.
     errors
         What becomes of its standard error; a napari without a console has none to inherit.
-    flags
-        Of Windows, besides those that keep it out of sight.
     variables
         Of the environment, besides what it inherits.
 
@@ -71,9 +70,14 @@ def start(
     }
     # Whatever a library draws, no window opens.
     environment |= {"QT_QPA_PLATFORM": "offscreen", "MPLBACKEND": "agg", **variables}
+    flags = 0
     if sys.platform == "win32":
-        flags |= subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-    return subprocess.Popen(
+        flags = (
+            subprocess.CREATE_NEW_PROCESS_GROUP
+            | subprocess.CREATE_NO_WINDOW
+            | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+        )
+    process = subprocess.Popen(
         line,
         bufsize=-1 if buffered else 0,
         stdin=subprocess.PIPE,
@@ -81,5 +85,11 @@ def start(
         stderr=errors,
         env=environment,
         creationflags=flags,
-        start_new_session=sys.platform != "win32",
+        # No session of its own: Linux may share processors among sessions, and priorities count
+        # within one alone.
+        process_group=None if sys.platform == "win32" else 0,
     )
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, process.pid, _LOWER_PRIORITY)
+    return process

@@ -12,8 +12,6 @@ from pathlib import Path
 from napari_cellseg.core import child_process
 from napari_cellseg.core.errors import TrainingError
 
-_LOWER_PRIORITY = 10
-
 
 def find_python() -> str:
     """Return the Python to start, the one that runs here.
@@ -58,23 +56,16 @@ def start(line: Sequence[str]) -> subprocess.Popen[bytes]:
     TrainingError
         If it cannot be started.
     """
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.BELOW_NORMAL_PRIORITY_CLASS
     variables = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
     try:
-        process = child_process.start(
-            line, buffered=False, errors=subprocess.PIPE, flags=flags, variables=variables
+        return child_process.start(
+            line, buffered=False, errors=subprocess.PIPE, variables=variables
         )
     except OSError as error:
         raise TrainingError(
             f"The training process cannot be started ({error.strerror}): free memory, or check "
             f"that '{line[0]}' may be run."
         ) from error
-    if sys.platform != "win32":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, process.pid, _LOWER_PRIORITY)
-    return process
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

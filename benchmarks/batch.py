@@ -1,6 +1,6 @@
 """Throughput of a batch over the rate of pure inference, on many small real images.
 
-python -m benchmarks.batch FOLDER --images 60 --side 256 --measure
+python -m benchmarks.batch FOLDER --images 400 --side 256 --measure
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def main() -> int:
     """Take turns between batch and pure inference; tell of the quietest rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of images, from which pieces are cut")
-    parser.add_argument("--images", type=int, default=60)
+    parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--model", default="nuclei")
     parser.add_argument("--device", default="cpu")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 SIDE = 14
 
@@ -66,6 +67,14 @@ def discs(shape: tuple[int, int] = (160, 200), seed: int = 0) -> np.ndarray:
             radius = rng.choice([2.5, 6, 8, 9])
             image = np.maximum(image, 220 * (np.hypot(y - row, x - column) < radius))
     return (image + rng.integers(0, 12, shape)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Path:
+    """An image of discs in a file."""
+    path = tmp_path / "field.tif"
+    tifffile.imwrite(path, discs())
+    return path
 
 
 @pytest.fixture

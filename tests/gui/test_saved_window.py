@@ -76,13 +76,6 @@ def window(make_napari_viewer, qtbot, valleys, cold):
 
 
 @pytest.fixture
-def field(tmp_path):
-    path = tmp_path / "field.tif"
-    tifffile.imwrite(path, discs())
-    return path
-
-
-@pytest.fixture
 def told(monkeypatch):
     told = []
     for module in (opening, reader):

@@ -25,13 +25,6 @@ PLACE = {"scale": (0.5, 0.25), "translate": (3, 4), "units": ("um", "um")}
 
 
 @pytest.fixture
-def field(tmp_path):
-    path = tmp_path / "field.tif"
-    tifffile.imwrite(path, discs())
-    return path
-
-
-@pytest.fixture
 def worked(tab, field):
     """A run, of which an object was deleted and another accepted, on an image with a file."""
     image = tab.viewer.add_image(discs(), name="field", colormap="magma", **PLACE)

@@ -12,7 +12,6 @@ import pytest
 import tifffile
 
 from napari_cellseg.core import files
-from napari_cellseg.core._torch import torch
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.batch.inputs import BatchInput, find_inputs
 from napari_cellseg.core.batch.plan import read_plan
@@ -36,22 +35,10 @@ from napari_cellseg.core.workflows.separate import Seen
 from napari_cellseg.core.zoo.bundle import Model
 from napari_cellseg.core.zoo.card import Card
 
+from ._bright import Bright
+
 RECIPE = Recipe(model="bright")
 HASH = "0" * 64
-
-
-class Bright(torch.nn.Module):
-    """Foreground where it is bright."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mix = torch.nn.Conv2d(3, 1, 1)
-        torch.nn.init.constant_(self.mix.weight, 16 / 3)
-        torch.nn.init.constant_(self.mix.bias, -8)
-
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        foreground = self.mix(image)
-        return {"foreground": foreground, "contour": torch.full_like(foreground, -8)}
 
 
 @pytest.fixture

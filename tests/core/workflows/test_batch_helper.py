@@ -16,7 +16,6 @@ import psutil
 import pytest
 import tifffile
 
-from napari_cellseg.core._torch import torch
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.batch.folder import BatchFolder
 from napari_cellseg.core.batch.image_writer import ImageWriter
@@ -41,6 +40,8 @@ from napari_cellseg.core.workflows.separate import Predicted, Rescale, Seen
 from napari_cellseg.core.zoo.bundle import Model
 from napari_cellseg.core.zoo.card import Card
 
+from ._bright import Bright
+
 RECIPE = Recipe(model="bright")
 CARD = Card(
     name="bright",
@@ -52,20 +53,6 @@ CARD = Card(
 COMMAND = [sys.executable, "-P", "-m", "napari_cellseg.core.workflows.helper.child"]
 WHILE = "from napari_cellseg.core.workflows.helper import child\nreal = child.finish_image\n"
 PATIENCE = 120  # s, for a process to start on a busy computer
-
-
-class Bright(torch.nn.Module):
-    """Foreground where it is bright."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mix = torch.nn.Conv2d(3, 1, 1)
-        torch.nn.init.constant_(self.mix.weight, 16 / 3)
-        torch.nn.init.constant_(self.mix.bias, -8)
-
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        foreground = self.mix(image)
-        return {"foreground": foreground, "contour": torch.full_like(foreground, -8)}
 
 
 def squares(side, step, number):

@@ -194,7 +194,10 @@ def test_early_stopping(data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS.names())
 def test_each_model_learns_two_real_patches_by_heart(name, shared_data, tmp_path):
-    """AP@0.5 of at least 0.95 on what it was trained on: the whole chain can learn."""
+    """AP@0.5 of at least 0.95 on what it was trained on: the whole chain can learn.
+
+    Lines of 2 px are too thin for deeplabv3plus, whose maps have a quarter of the pixels.
+    """
     from skimage import io
 
     source, folder = shared_data / "nuclei_bbbc039", tmp_path / "two"
@@ -209,7 +212,7 @@ def test_each_model_learns_two_real_patches_by_heart(name, shared_data, tmp_path
     plain = dict.fromkeys(("elastic", "gamma", "contrast", "noise", "blur", "invert"), 0.0)
     config = TINY.replace(
         model=name, model_params={"width": "small"}, patch_size=128, batch_size=2, steps=1200,
-        epoch_steps=100, ema=0.9, learning_rate=2e-3,
+        epoch_steps=100, ema=0.9, learning_rate=2e-3, targets={"contour_width": 4},
         augment={**plain, "scale_min": 1.0, "scale_max": 1.0, "rotate": False},
     )  # fmt: skip
     scores = []

@@ -30,7 +30,7 @@ class WarmUp(QObject):
         """Load everything once, then describe the device."""
         if not self._started:
             self._started = True
-            self.told.emit("Loading the deep-learning library…")
+            self.told.emit("Loading libraries in the background…")
             self._jobs.submit(load_libraries, lambda _: self._describe())
 
     def choose_device(self, device: str) -> None:
@@ -50,7 +50,7 @@ class WarmUp(QObject):
 
 def load_libraries() -> Generator[Progress, None, None]:
     """Import torch and what stands on it, and get the compiled loops ready (in a worker)."""
-    yield Progress("Loading the deep-learning library")
+    yield Progress("Loading libraries")
     import_module("napari_cellseg.core.workflows.segment")
     yield Progress("Preparing the live controls")
     load_layer_parts()

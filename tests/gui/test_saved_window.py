@@ -279,10 +279,14 @@ def test_opened_twice_each_has_its_own_image_and_what_was_corrected_stays(
     assert len(told) == 1
 
 
-def test_work_is_open_where_it_was_saved_from(window, field, told, tmp_path):
+@pytest.mark.parametrize("by", ["menu of the plugin", "Save Selected Layers"])
+def test_work_is_open_where_it_was_saved_from(window, field, told, tmp_path, by):
     window.work(field, tmp_path / "w.cellseg")
     *_, layer = window.open(tmp_path / "w.cellseg")
-    window.save(layer, tmp_path / "v.cellseg")
+    if by == "menu of the plugin":
+        window.save(layer, tmp_path / "v.cellseg")
+    else:
+        contributions.write_work(str(tmp_path / "v.cellseg"), *layer.as_layer_data_tuple()[:2])
     window.open(tmp_path / "v.cellseg")
     assert len(told) == 1
     assert "'v.cellseg' was open already" in told[0]

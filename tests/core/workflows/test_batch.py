@@ -440,7 +440,9 @@ def test_loading_and_writing_go_on_while_the_network_computes(images, out, model
     assert met == [True] * 4
 
 
-def test_no_more_is_loaded_ahead_than_fits(images, out, model, monkeypatch):
+@pytest.mark.parametrize("large", [False, True])
+def test_no_more_is_loaded_ahead_than_fits(images, out, model, monkeypatch, large):
+    """Of large images: the next one while the network computes, and no third one."""
     lock, open_now, most = threading.Lock(), set(), []
     load, write = BatchInput.load, module.BatchWriter.write
 
@@ -460,8 +462,10 @@ def test_no_more_is_loaded_ahead_than_fits(images, out, model, monkeypatch):
         tifffile.imwrite(images / f"f{number}.tif", squares(number))
     monkeypatch.setattr(BatchInput, "load", loading)
     monkeypatch.setattr(module.BatchWriter, "write", writes)
+    if large:
+        monkeypatch.setattr(module, "_LARGE", 100)  # bytes, and pixels
     run(images, out, model)
-    assert max(most) <= module.AHEAD + module.BEHIND + 1
+    assert max(most) <= (2 if large else module.AHEAD + module.BEHIND + 1)
 
 
 def test_layers_and_time_series(out, model):

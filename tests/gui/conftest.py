@@ -87,6 +87,32 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "read_preferences", lambda: preferences)
 
 
+@pytest.fixture
+def move_mouse():
+    """Tell a canvas that the mouse moved, at once, and by default with the left button down.
+
+    QTest moves the pointer of the screen instead, and is told by the server of the screen when it
+    gets to it: on a busy machine after the release.
+    """
+    from qtpy.QtCore import QEvent, QPointF, Qt
+    from qtpy.QtGui import QMouseEvent
+    from qtpy.QtWidgets import QApplication
+
+    def move(canvas, place, buttons=Qt.MouseButton.LeftButton) -> None:
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            QPointF(place),
+            QPointF(canvas.mapToGlobal(place)),
+            Qt.MouseButton.NoButton,
+            buttons,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(canvas, event)
+        QApplication.processEvents()
+
+    return move
+
+
 class Tab:
     """The tab Segment in a viewer, driven as a user would."""
 

@@ -124,6 +124,18 @@ def test_a_drag_draws_a_line_that_is_gone_afterwards(corner):
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.parametrize("told", [(), ((6, 8),)])
+def test_a_drag_ends_where_the_button_is_released(corner, told):
+    """A busy window hears of the release before the last move, or of no move at all."""
+    corner.hand.choose("merge")
+    corner.mouse.press(6, 6)
+    corner.mouse.move(*told)
+    corner.mouse.release(6, 12)
+    assert corner.lines == []
+    assert set(np.unique(corner.layer.data)) == {0, 1}
+    assert corner.steps == 1
+
+
 def test_the_line_around_an_area_is_closed(corner):
     corner.hand.choose("delete")
     corner.mouse.press(2, 2)

@@ -26,7 +26,8 @@ def field(shape=(60, 80)):
 class Window:
     """The tab in a window, driven by mouse and keys."""
 
-    def __init__(self, viewer, shape):
+    def __init__(self, viewer, shape, move):
+        self.move = move
         self.viewer = viewer
         self.dock = open_dock(viewer)
         self.image = viewer.add_image(np.zeros(shape, np.uint8), name="field")
@@ -62,7 +63,7 @@ class Window:
         return QPoint(round(size.width() / 2 + right), round(size.height() / 2 + down))
 
     def click(self, y, x):
-        QTest.mouseMove(self.canvas, self.place(y, x))
+        self.move(self.canvas, self.place(y, x), Qt.MouseButton.NoButton)
         QTest.mouseClick(self.canvas, LEFT, NONE, self.place(y, x))
         QApplication.processEvents()
 
@@ -70,8 +71,7 @@ class Window:
         places = [self.place(*point) for point in points]
         QTest.mousePress(self.canvas, LEFT, NONE, places[0])
         for place in places[1:]:
-            QTest.mouseMove(self.canvas, place)
-            QApplication.processEvents()
+            self.move(self.canvas, place)
         if release:
             self.release(points[-1])
 
@@ -86,11 +86,11 @@ class Window:
 
 
 @pytest.fixture
-def window(make_napari_viewer, qtbot, valleys, cold):
+def window(make_napari_viewer, qtbot, valleys, cold, move_mouse):
     made = []
 
     def make(shape=(60, 80)):
-        made.append(Window(make_napari_viewer(show=True), shape))
+        made.append(Window(make_napari_viewer(show=True), shape, move_mouse))
         return made[0]
 
     yield make

@@ -135,7 +135,7 @@ def test_covering_the_dock_with_another_tab_does_not_cancel(window, qtbot, endle
     panel.shut_down()
 
 
-def test_diameter_is_measured_with_a_line(window, qtbot):
+def test_diameter_is_measured_with_a_line(window, qtbot, move_mouse):
     viewer, _, panel = window
     panel.view.model.diameter.measure.click()
     assert viewer.layers.selection.active.name == "Diameter"
@@ -145,8 +145,7 @@ def test_diameter_is_measured_with_a_line(window, qtbot):
     end = start + type(start)(60, 0)
     qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=start)
     for step in (20, 40, 60):
-        qtbot.mouseMove(canvas, start + type(start)(step, 0))
-        QApplication.processEvents()
+        move_mouse(canvas, start + type(start)(step, 0))
     qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=end)
     qtbot.waitUntil(lambda: "Diameter" not in viewer.layers, timeout=3000)
     expected = 60 / viewer.scene.camera.zoom

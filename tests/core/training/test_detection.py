@@ -17,7 +17,6 @@ from napari_cellseg.core.models.guide import GuideUNet
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.training.detection import (
-    GUIDE_SHARE,
     DetectionTrainer,
     guide_loss,
     make_trainer,
@@ -134,11 +133,22 @@ def test_the_guide_is_trained_first_and_then_left_alone(data, tmp_path, watched)
     config = TINY.replace(steps=10, epoch_steps=8, warm_up=0.0)
     stages = [p.stage for p in train(config, [data], tmp_path / "out", device="cpu")]
     assert trained == [{True}] * 2 + [{False}] * 8
-    assert GUIDE_SHARE == 0.2
     assert stages.count("Training the guide") == 2
     assert rates[0] == rates[2] == config.learning_rate
     assert rates[1] < rates[0]
     assert rates[3] > rates[1]
+
+
+@pytest.mark.parametrize(("share", "guide_steps"), [(0.0, 0), (0.5, 5)])
+def test_the_share_of_the_guide_can_be_set(data, tmp_path, watched, share, guide_steps):
+    """None: the parent's guide stays, and the rest has the whole schedule from its first step."""
+    trained, rates = watched
+    config = TINY.replace(steps=10, epoch_steps=8, warm_up=0.0, guide_share=share)
+    stages = [p.stage for p in train(config, [data], tmp_path / "out", device="cpu")]
+    assert trained == [{True}] * guide_steps + [{False}] * (10 - guide_steps)
+    assert stages.count("Training the guide") == guide_steps
+    assert rates[guide_steps] == config.learning_rate
+    assert np.all(np.diff(rates[guide_steps:]) < 0)
 
 
 @pytest.mark.parametrize(

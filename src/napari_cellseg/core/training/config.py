@@ -156,6 +156,16 @@ class TrainConfig(Params):
         title="Weight of the teacher",
         description="Of the distance to the teacher's maps on unlabelled images.",
     )
+    guide_share: float = Field(
+        0.2,
+        ge=0,
+        le=0.9,
+        title="Share of the guide",
+        description=(
+            "Part of a run that trains the guide of a network that has one; 0 leaves the guide "
+            "as the parent trained it."
+        ),
+    )
     holdout: float = Field(
         0.0,
         ge=0,

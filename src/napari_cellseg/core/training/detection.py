@@ -24,9 +24,6 @@ from napari_cellseg.core.training.trainer import Trainer
 
 functional = torch.nn.functional
 
-GUIDE_SHARE = 0.2
-"""Share of a run that trains the guide, where the network has one; the rest trains all else."""
-
 _SMALLEST = 9  # px; what the border of a patch leaves of an object may be too little to be found
 _MOST_CROPS = 64
 _MARGIN = (-0.1, 0.3)  # of a side: how far a crop may lie within or beyond the box
@@ -114,7 +111,7 @@ class DetectionTrainer(Trainer):
         return (
             self.network.guide is not None
             and self.config.freeze == "none"
-            and self.fraction < GUIDE_SHARE
+            and self.fraction < self.config.guide_share
             and self.step_number + 1 < self.config.steps
         )
 
@@ -145,11 +142,11 @@ class DetectionTrainer(Trainer):
 
     def learning_rate(self) -> float:
         """Return the rate of the next step; guide and network each have a whole schedule."""
-        fraction = self.fraction
+        fraction, share = self.fraction, self.config.guide_share
         if self.guiding:
-            fraction = fraction / GUIDE_SHARE
+            fraction = fraction / share
         elif self.network.guide is not None and self.config.freeze == "none":
-            fraction = max(0.0, (fraction - GUIDE_SHARE) / (1 - GUIDE_SHARE))
+            fraction = max(0.0, (fraction - share) / (1 - share))
         return learning_rate(self.config, fraction, self.step_number, self.scores)
 
     def loss(self, piece: int = 0) -> torch.Tensor:

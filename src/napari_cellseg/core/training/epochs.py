@@ -12,7 +12,7 @@ from napari_cellseg.core.data.sources import LabelledImage
 from napari_cellseg.core.errors import DeviceError, TrainingError
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress
-from napari_cellseg.core.training.detection import GUIDE_SHARE, DetectionTrainer
+from napari_cellseg.core.training.detection import DetectionTrainer
 from napari_cellseg.core.training.run import Row, Run
 from napari_cellseg.core.training.trainer import Trainer
 from napari_cellseg.core.training.validation import LossOf, validate
@@ -50,7 +50,8 @@ def train_guide(trainer: Trainer, between: Between = _only) -> Steps:
         value = _timed_step(trainer)
         metrics = {"loss": value, "rate": trainer.learning_rate()}
         done = trainer.step_number
-        total = max(done, round(GUIDE_SHARE * done / max(trainer.fraction, 1e-9)))
+        whole = done / max(trainer.fraction, 1e-9)
+        total = max(done, round(trainer.config.guide_share * whole))
         yield from between(Progress("Training the guide", done, total, _note(trainer), metrics))
 
 

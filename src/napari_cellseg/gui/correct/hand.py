@@ -174,12 +174,12 @@ class Hand(QObject):
             self._bench.told.emit("The tools work on planes: show rows and columns, not in 3D.")
             return
         self._drag = drag = object()
-        start = np.asarray(event.pos, dtype=float)
+        start = _on_canvas(event)
         positions, points = [tuple(event.position)], [_on_canvas(event)]
         moved = False
         yield
         while event.type == "mouse_move":
-            moved |= bool(np.abs(np.asarray(event.pos, dtype=float) - start).max() > _STILL)
+            moved |= _moved(start, event)
             if tool.drags and not self._pausing and self._drag is drag:
                 positions.append(tuple(event.position))
                 points.append(_on_canvas(event))
@@ -190,6 +190,9 @@ class Hand(QObject):
         if self._drag is not drag:
             return
         self._break_off()
+        moved |= _moved(start, event)  # a busy window may tell of no move before the release
+        if tuple(event.position) != positions[-1]:
+            positions.append(tuple(event.position))
         held = frozenset(str(getattr(key, "name", key)) for key in event.modifiers)
         if not moved:
             tool.click(positions[0], held)
@@ -224,6 +227,11 @@ def _on_canvas(event: Any) -> tuple[float, float]:
     """Return where on the canvas an event of the mouse happened, (x, y) in logical pixels."""
     x, y = np.asarray(event.pos, dtype=float)[:2]
     return float(x), float(y)
+
+
+def _moved(start: tuple[float, float], event: Any) -> bool:
+    """Whether the mouse is further from the start than a hand moves in a click."""
+    return max(abs(a - b) for a, b in zip(_on_canvas(event), start, strict=True)) > _STILL
 
 
 def _call(action: Callable[[], object]) -> Callable[[Any], None]:

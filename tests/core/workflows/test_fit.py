@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_cellseg.core.errors import DataError
+from napari_cellseg.core.fitting.moves import Moves
 from napari_cellseg.core.inference.prediction import Prediction
 from napari_cellseg.core.metrics import score
 from napari_cellseg.core.postprocess.instances import Instances
@@ -34,6 +35,16 @@ def halos(truth=None):
 
 
 START = PostParams(split="none", fill_holes=False, max_area=9000)
+
+
+def collected(job):
+    """Run a job to its end; return its steps and its result."""
+    steps = []
+    while True:
+        try:
+            steps.append(next(job))
+        except StopIteration as end:
+            return steps, end.value
 
 
 def test_finds_better_settings_and_leaves_the_others_alone():
@@ -121,6 +132,37 @@ def test_touching_cells_are_split_and_specks_removed():
     assert result.params.split == "distance"
     assert result.params.min_area > 1
     assert result.after.ap == 1.0
+
+
+def test_two_changes_that_help_only_together_are_found():
+    """Faint touching cells with certain middles: the threshold and the split must both change.
+
+    With either alone no cell is found, so a search that changes one thing at a time stays.
+    """
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    reach = np.hypot(abs(y % 30 - 15) - 6, abs(x % 30 - 15) - 6)  # of four middles
+    truth = np.where(reach < 7, y // 15 * 10 + x // 15 + 1, 0).astype(np.int32)
+    foreground = np.where(truth > 0, 90, 0).astype(np.uint8)
+    foreground[reach < 1] = 240
+    maps = {"foreground": foreground, "contour": np.zeros(SHAPE, np.uint8)}
+    start = PostParams(split="contour", min_area=0)
+    for change in ({"foreground_threshold": 0.3}, {"split": "distance"}):
+        labels = PostProcessor(maps).run(start.replace(**change)).labels
+        assert score(truth, labels).ap[0] == 0
+    steps, result = collected(fit(Reviewed(Prediction(maps, "YX"), truth), start))
+    assert result.params.split == "distance"
+    assert result.params.foreground_threshold < 90 / 255
+    assert result.after.ap == 1.0
+    assert all(step.done <= step.total for step in steps[1:])
+
+
+def test_every_way_of_splitting_is_tried_but_those_without_a_map():
+    areas = np.array([50, 60])
+    start = PostParams(split="distance")
+    with_contours = Moves("maps", True, areas).ways(start)
+    assert [way["split"] for way in with_contours] == ["distance", "contour", "none"]
+    assert [way["split"] for way in Moves("maps", False, areas).ways(start)] == ["distance", "none"]
+    assert Moves("instances", False, areas).ways(start) == [{}]
 
 
 def test_a_stack_and_several_images_count_together():

@@ -48,12 +48,6 @@ SHARES = (0.0, 0.1, 0.2, 0.35, 0.5)
 
 SMALL_QUANTILE = 0.05
 
-SPLITS: tuple[Change, ...] = (
-    {"split": "contour"},
-    *({"split": "distance", "split_strength": s} for s in (0.7, 0.85, 0.95)),
-    {"split": "none"},
-)
-
 _SPAN = {name: max(values) - min(values) for name, values in LADDERS.items()}
 
 
@@ -77,14 +71,17 @@ class Moves:
         self._spans = {**_SPAN, "min_seed_area": small, "min_area": small}
         known = fields_of(source)
         self._fields = [name for name in known if name in self._ladders]
-        self._splits = SPLITS[not contours :] if "split" in known else ()
+        self._ways = ("contour", "distance", "none")[not contours :] if "split" in known else ()
+
+    def ways(self, start: Params) -> list[Change]:
+        """Return what each way of splitting changes, that of the start first."""
+        ways: list[Change] = [{"split": way} for way in self._ways]
+        now = getattr(start, "split", None)
+        return sorted(ways, key=lambda way: way["split"] != now) or [{}]
 
     def coarse(self) -> dict[str, list[Change]]:
         """Return for each setting the changes that are worth a first look."""
-        groups: dict[str, list[Change]] = {"split": list(self._splits)} if self._splits else {}
-        for name in self._fields:
-            groups[name] = [{name: value} for value in self._ladders[name]]
-        return groups
+        return {name: [{name: one} for one in self._ladders[name]] for name in self._fields}
 
     def fine(self, params: Params) -> dict[str, list[Change]]:
         """Return the same close to `params`; some may leave the range of a setting."""

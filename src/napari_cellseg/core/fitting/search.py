@@ -17,6 +17,9 @@ from napari_cellseg.core.progress import Progress
 
 COARSE_ROUNDS, FINE_ROUNDS = 2, 3
 
+HOPELESS = 0.1
+"""A search that lies so far behind after the coarse look gets no close one."""
+
 
 @dataclass(frozen=True)
 class Caution:
@@ -63,6 +66,9 @@ class Candidate:
 class Search:
     """A search by one setting at a time: first over its whole range, then near the best.
 
+    Each way of splitting has a search of its own, for which settings suit depends on it: changed
+    alone, a way that is better in the end looks worse.
+
     Parameters
     ----------
     regions
@@ -83,7 +89,7 @@ class Search:
     def __post_init__(self) -> None:
         counts = self._count(self.start)
         self.first = Candidate(self.start, counts, score_of(counts), 0.0)
-        self.best = self.first
+        self.best = self._here = self.first  # of all, and of the search under way
         self._seen = {_key(self.start)}
 
     @property
@@ -93,21 +99,35 @@ class Search:
 
     def run(self) -> Generator[Progress, None, Candidate]:
         """Search, and return the best; a step of progress follows every evaluation."""
+        origins = [self.start.replace(**way) for way in self.moves.ways(self.start)]
+        left = sum(map(len, self.moves.coarse().values()))
+        for number, origin in enumerate(origins):
+            yield from self._search(origin, left * (len(origins) - number - 1))
+        return self.best
+
+    def _search(self, origin: Params, later: int) -> Generator[Progress, None, None]:
+        """Search from settings on; `later` is what other searches will try, about."""
+        self._here = self.first
+        if origin != self.start:
+            self._seen.add(_key(origin))
+            self._here = self._evaluate(origin)
+            yield self._progress(later)
         groups = self.moves.coarse()
-        gains = yield from self._round(groups, self.start)
+        gains = yield from self._round(groups, later, origin)
         # What helps most by itself goes first: a makeshift for it would keep its side effects.
         order = sorted(groups, key=gains.__getitem__, reverse=True)
         groups = {name: groups[name] for name in order}
         for number in range(COARSE_ROUNDS + FINE_ROUNDS):
-            before = self.best
-            coarse = number < COARSE_ROUNDS
-            yield from self._round(groups if coarse else self.moves.fine(before.params))
-            if self.best is before and not coarse:
+            before, coarse = self._here, number < COARSE_ROUNDS
+            if not coarse and before.value < self.best.value - HOPELESS:
                 break
-        return self.best
+            tried = groups if coarse else self.moves.fine(before.params)
+            yield from self._round(tried, later)
+            if self._here is before and not coarse:
+                break
 
     def _round(
-        self, groups: Mapping[str, Sequence[Change]], origin: Params | None = None
+        self, groups: Mapping[str, Sequence[Change]], later: int, origin: Params | None = None
     ) -> Generator[Progress, None, dict[str, float]]:
         """Try changes of `origin`, else of the best so far; return the best value of each group."""
         gains = dict.fromkeys(groups, -math.inf)
@@ -115,14 +135,17 @@ class Search:
         for name, changes in groups.items():
             for change in changes:
                 left -= 1
-                params = self._changed(origin or self.best.params, change)
+                params = self._changed(origin or self._here.params, change)
                 if params is None:
                     continue
-                gains[name] = max(gains[name], self._evaluate(params))
-                metrics = {"before": self.first.score.mean, "best": self.best.score.mean}
-                done = self.evaluations
-                yield Progress("Fitting", done, done + left, metrics=metrics)
+                gains[name] = max(gains[name], self._evaluate(params).value)
+                yield self._progress(left + later)
         return gains
+
+    def _progress(self, left: int) -> Progress:
+        metrics = {"before": self.first.score.mean, "best": self.best.score.mean}
+        done = self.evaluations
+        return Progress("Fitting", done, done + left, metrics=metrics)
 
     def _changed(self, origin: Params, change: Change) -> Params | None:
         """Return settings with a change, None if that is not allowed or not new."""
@@ -135,13 +158,15 @@ class Search:
         self._seen.add(_key(params))
         return params
 
-    def _evaluate(self, params: Params) -> float:
+    def _evaluate(self, params: Params) -> Candidate:
         counts = self._count(params)
         score = score_of(counts)
-        value = self._value(params, counts, score)
-        if value > self.best.value:
-            self.best = Candidate(params, counts, score, value)
-        return value
+        found = Candidate(params, counts, score, self._value(params, counts, score))
+        if found.value > self._here.value:
+            self._here = found
+        if found.value > self.best.value:
+            self.best = found
+        return found
 
     def _value(self, params: Params, counts: FloatArray, score: FitScore) -> float:
         margin = self.caution.errors * standard_error(self.first.counts, counts)

@@ -1,7 +1,7 @@
 """Measure what fine-tuning gains: the included nuclei model, taught whole cells in phase contrast.
 
     python scripts/finetune_evidence.py DATA -o FOLDER [--cases 1 2 5 10 quarter ten]
-        [--parent nuclei] [--minutes 1.2 | --steps N] [--replay 0.5] [--peer PYTHON]
+        [--parent nuclei] [--minutes 1.2 | --steps N] [--replay 0.5] [--seed N] [--peer PYTHON]
 
 DATA holds ``cells_t98g_phase``, ``nuclei_dsb2018`` and ``nuclei_bbbc039``. Every case is fine-tuned
 as the dock does it, with the preset "quick" unless told otherwise:
@@ -117,7 +117,7 @@ def chosen(arguments: argparse.Namespace) -> FineTuneSettings:
         settings = FineTuneSettings.thorough().replace(minutes=arguments.minutes)
     else:
         settings = settings.replace(minutes=arguments.minutes)
-    return settings.replace(replay=arguments.replay)
+    return settings.replace(replay=arguments.replay, seed=arguments.seed)
 
 
 def main() -> None:
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=FineTuneSettings.quick().minutes)
     parser.add_argument("--steps", type=int, help="in place of a time")
     parser.add_argument("--replay", type=float, default=FineTuneSettings.quick().replay)
+    parser.add_argument("--seed", type=int, default=FineTuneSettings.quick().seed)
     parser.add_argument("--peer", metavar="PYTHON", help="of an environment with cellpose 3")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -141,7 +142,7 @@ def main() -> None:
     for case in arguments.cases:
         settings = chosen(arguments)
         length = f"{arguments.steps}steps" if arguments.steps else f"{arguments.minutes:g}"
-        name = f"{arguments.parent}-{case}-{length}-{arguments.replay:g}"
+        name = f"{arguments.parent}-{case}-{length}-{arguments.replay:g}-{arguments.seed}"
         job = Job.create(arguments.output / name, name, entry, settings, sources_of(case, train))
         started, used = time.perf_counter(), time.process_time()
         result = finish(finetune(job, device="cpu"))
@@ -154,6 +155,7 @@ def main() -> None:
             "case": case,
             "minutes": "" if arguments.steps else arguments.minutes,
             "replay": arguments.replay,
+            "seed": arguments.seed,
             "steps": int(result.history[-1]["step"]),
             "seconds": round(seconds),
             "cpu_seconds": round(used),

@@ -94,10 +94,11 @@ PHASE = (
 )
 
 CANDIDATES: dict[str, tuple[float, ...]] = {
-    "score_threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
-    "nms_threshold": (0.2, 0.3, 0.4, 0.5, 0.6),
-    "mask_threshold": (0.3, 0.4, 0.5, 0.6),
-    "min_area": (16, 20, 24),
+    "score_threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+    "nms_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "mask_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
+    "min_visible": (0.3, 0.5, 0.7),
+    "min_area": (16, 20, 24, 30),
 }
 """Settings of a network that finds objects one by one."""
 

@@ -43,7 +43,7 @@ def test_a_folder_then_once_more_with_another_file(run, images, bright_model, tm
     command = ("batch", images, "-o", out, "--model", bright_model, "--measure")
     status, said, _ = run(*command, "--set", "post.min_area=5")
     assert status == 0
-    assert "f1.tif: 1 objects" in said
+    assert "f1.tif: 1 object\n" in said
     assert "2 of 2 images" in said
     assert read_labels(out / "labels" / "f3_labels.tif").n_objects == 3
     assert Recipe.load(out / "recipe.json").post.min_area == 5
@@ -92,3 +92,34 @@ def test_nothing_to_do_is_said(run, tmp_path):
     status, _, complained = run("batch", "-o", tmp_path / "out")
     assert status == 2
     assert "--jobs-file" in complained
+
+
+def test_formats_of_measurements_measure(run, images, bright_model, tmp_path):
+    out = tmp_path / "out"
+    command = ("batch", images, "-o", out, "--model", bright_model)
+    status, said, _ = run(*command, "--also", "measurements-csv", "--also", "measurements-csv")
+    assert status == 0
+    assert "2 of 2 images" in said
+    assert (out / "measurements-csv" / "f3.csv").is_file()
+
+
+def test_why_an_image_could_not_be_written_is_said(run, images, bright_model, tmp_path):
+    tifffile.imwrite(images / "s.ome.tif", np.stack([squares(2)] * 2), metadata={"axes": "ZYX"})
+    command = ("batch", images, "-o", tmp_path / "out", "--model", bright_model)
+    status, _, complained = run(*command, "--also", "outlines-text")
+    assert status == 1
+    assert complained.count("s.ome.tif: Outlines as text are for one plane") == 1
+
+
+def test_equal_names_of_another_folder_replace_nothing_unasked(run, images, bright_model, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "day2" / "f3.tif"
+    options = ("-o", out, "--model", bright_model)
+    assert run("batch", images, *options)[0] == 0
+    other.parent.mkdir()
+    tifffile.imwrite(other, squares(2))
+    status, _, complained = run("batch", other.parent, *options)
+    assert status == 1
+    assert "results of other images with the same names" in complained
+    assert read_labels(out / "labels" / "f3_labels.tif").n_objects == 3
+    assert run("batch", other.parent, *options, "--again")[0] == 0
+    assert read_labels(out / "labels" / "f3_labels.tif").n_objects == 2

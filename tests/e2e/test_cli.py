@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from skimage.measure import label
 
 from napari_cellseg import api, cli
 from napari_cellseg.cli import console, demo
-from napari_cellseg.cli.console import follow
+from napari_cellseg.cli.console import follow, say
 from napari_cellseg.core import files, samples
 from napari_cellseg.core.batch.names import result_names
 from napari_cellseg.core.errors import CellsegError
@@ -538,6 +539,14 @@ class TestConsole:
             "field.tif: Post-processing",
         ]
 
+    def test_metrics_have_words_for_names(self, capsys, monkeypatch):
+        def workflow():
+            yield Progress("Segmenting", 1, 3, metrics={"seconds_left": 11.8})
+
+        monkeypatch.setattr(console, "LOG_INTERVAL", 0)
+        follow(workflow())
+        assert capsys.readouterr().err == "Segmenting 1/3; seconds left 11.8\n"
+
     def test_bar_on_a_terminal(self, capsys, monkeypatch):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
 
@@ -564,6 +573,23 @@ class TestConsole:
         assert "--debug" in complaints
         with pytest.raises(ZeroDivisionError):
             cli.main(["models", "--debug"])
+
+    def test_letters_that_the_console_lacks_end_nothing(self, monkeypatch):
+        terminal = io.TextIOWrapper(io.BytesIO(), "cp1252")
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert cli.main(["models", "show", "nuclei"]) == 0
+        say("細胞.tif: 7 objects, 1 µm")
+        written = terminal.buffer.getvalue().decode("cp1252")
+        assert written.endswith("\\u7d30\\u80de.tif: 7 objects, 1 µm\n")
+
+    def test_nobody_reads_the_rest(self, monkeypatch, capsys):
+        class Closed(io.StringIO):
+            def flush(self):
+                raise BrokenPipeError
+
+        monkeypatch.setattr(sys, "stdout", Closed())
+        assert cli.main(["models"]) == 1
+        assert capsys.readouterr().err == ""
 
     def test_debug_shows_the_error(self, tmp_path):
         with pytest.raises(CellsegError):

@@ -9,6 +9,8 @@ import pytest
 import tifffile
 
 from napari_cellseg import cli
+from napari_cellseg.core.arrays import Labels
+from napari_cellseg.core.export.label_tiff import write_labels
 from napari_cellseg.core.export.measurements import read_table
 from napari_cellseg.core.reading import read_labels
 
@@ -84,3 +86,33 @@ def test_overlap_is_told(run, tmp_path):
     )
     assert status == 0
     assert "25 pixels belong to more than one object" in err
+
+
+def test_an_image_whose_axes_are_in_doubt_has_those_of_its_labels(run, tmp_path):
+    stack = np.zeros((3, 20, 30), np.uint8)
+    stack[:, 2:9, 3:12] = np.array([1, 2, 3])[:, None, None]
+    write_labels(Labels(stack.astype(np.int32), "ZYX"), tmp_path / "s_labels.tif")
+    tifffile.imwrite(tmp_path / "s.tif", stack * 7, photometric="minisblack", metadata=None)
+    target = tmp_path / "m.csv"
+    options = ("--to", "measurements-csv", "--image", tmp_path / "s.tif")
+    assert run(tmp_path / "s_labels.tif", *options, "-o", target)[0] == 0
+    assert read_table(target)["mean_C0"].tolist() == [7, 14, 21]
+
+
+def test_what_is_no_table_is_told_in_one_line(run, labels, tmp_path):
+    path, _ = labels
+    status, _, complaint = run(path, "--table", path, "-o", tmp_path / "a.geojson")
+    assert status == 1
+    assert "is damaged or no CSV" in complaint
+    assert len(complaint) < 300
+
+
+def test_formats_that_can_be_read_are_named(run, tmp_path):
+    (tmp_path / "a.xyz").write_text("?")
+    complaint = run(tmp_path / "a.xyz", "-o", tmp_path / "b.tif")[2]
+    assert "Labels as OME-Zarr (a folder)" in complaint
+
+
+def test_one_object_is_no_objects(run, tmp_path):
+    tifffile.imwrite(tmp_path / "one.tif", np.eye(5, dtype=np.uint8))
+    assert run(tmp_path / "one.tif", "-o", tmp_path / "a.json")[1].startswith("1 object, ")

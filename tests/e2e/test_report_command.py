@@ -69,6 +69,31 @@ def test_files_settings_and_json(run, folders, tmp_path):
     assert "outline" in said
 
 
+def test_the_page_is_called_html(run, folders, tmp_path):
+    status, _, said = run(*folders[:2], "-o", tmp_path / "r.pdf")
+    assert status == 1
+    assert "let it end in .html" in said
+    assert not (tmp_path / "r.pdf").exists()
+
+
+def test_one_pair_that_does_not_fit_is_told_once(run, folders, tmp_path):
+    tifffile.imwrite(tmp_path / "small.tif", np.ones((4, 4), np.uint8))
+    files = (tmp_path / "small.tif", folders[1] / "a.tif")
+    status, _, said = run(*files, "-o", tmp_path / "r.html")
+    assert status == 1
+    assert said.count("have the shape") == 1
+
+
+def test_labels_tell_the_axes_of_an_image_in_doubt(run, tmp_path):
+    stack = np.zeros((3, 20, 30), np.uint8)
+    stack[:, 4:12, 5:15] = 1
+    api.write_labels(api.Labels(stack.astype(np.int32), "ZYX"), tmp_path / "s_labels.tif")
+    tifffile.imwrite(tmp_path / "s.tif", stack * 50, photometric="minisblack", metadata=None)
+    labels = tmp_path / "s_labels.tif"
+    options = ("--image", tmp_path / "s.tif", "-o", tmp_path / "r.html")
+    assert run(labels, labels, *options)[0] == 0
+
+
 def test_what_is_left_out_is_named(run, folders, tmp_path):
     mine, truth, _ = folders
     (mine / "a_labels.tif").write_bytes(b"no image")

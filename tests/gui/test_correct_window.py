@@ -207,3 +207,49 @@ def test_the_tool_is_put_down_when_something_else_is_turned_to(window, qtbot):
     assert list(w.viewer.layers) == [w.image]
     assert w.panel.bench.binding is None
     assert not w.panel.view.tools.isEnabled()
+
+
+def test_the_tab_takes_up_the_labels_that_were_selected_elsewhere(window):
+    w = window()
+    w.dock.panel("segment")
+    other = w.viewer.add_labels(field(), name="others")
+    assert w.panel.bench.layer is w.layer
+    w.dock.panel("correct")
+    assert w.panel.bench.layer is other
+    assert w.panel.view.labels.combo.currentText() == "others"
+    w.hand.choose("delete")
+    w.viewer.layers.selection.active = w.image
+    w.dock.panel("segment")
+    w.dock.panel("correct")
+    assert w.panel.bench.layer is other
+
+
+def test_what_was_said_of_other_labels_is_over(window):
+    w = window()
+    message = w.panel.view.tools.message
+    w.viewer.add_labels(np.full((60, 80), 2**40), name="odd", visible=False)
+    assert w.panel.bench.binding is None
+    assert "1099511627776" in message.text()
+    w.viewer.layers.selection.active = w.layer
+    assert w.panel.bench.layer is w.layer
+    assert message.text() == ""
+
+
+def test_one_object_is_not_many(window):
+    w = window()
+    w.layer.data = (field() == 3).astype(np.int32)
+    assert w.panel.view.labels.status.text().startswith("1 object; ")
+
+
+def test_long_names_of_labels_can_be_told_apart(window):
+    w = window()
+    box = w.panel.view.labels
+    name = "a field of view with a name that is longer than the tab is wide " * 2
+    w.layer.name = f"{name}cells"
+    first = box.combo.shown_text()
+    w.viewer.add_labels(field(), name=f"{name}cells [1]")
+    assert box.combo.shown_text() != first
+    assert all("…" in text for text in (first, box.combo.shown_text()))
+    measured = w.dock.panel("measure").view.measure.combo
+    assert measured.shown_text().endswith("cells [1]")
+    w.dock.panel("correct")

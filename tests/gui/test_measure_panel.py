@@ -94,6 +94,20 @@ def test_the_table_is_what_the_core_measures(simple):
     assert "4 objects: mean area 13.5" in simple.panel.view.table.summary.text()
 
 
+def test_the_tab_takes_up_the_labels_that_were_selected_elsewhere(simple):
+    viewer, panel = simple.viewer, simple.panel
+    panel.hide()
+    other = viewer.add_labels(squares(), name="others")
+    assert panel.subject.layer is simple.layer
+    simple.show()
+    assert panel.subject.layer is other
+    assert panel.view.measure.combo.currentText() == "others"
+    panel.hide()
+    viewer.layers.selection.active = viewer.layers[0]
+    simple.show()
+    assert panel.subject.layer is other
+
+
 def test_slow_columns_follow_when_they_are_ticked(simple):
     box = simple.panel.view.measure
     box.hulls.setChecked(True)

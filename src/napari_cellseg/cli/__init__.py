@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from napari_cellseg import __version__
-from napari_cellseg.cli.console import complain
+from napari_cellseg.cli.console import OutputClosedError, accept_any_letter, complain
 from napari_cellseg.core.errors import CellsegError, SettingsError
 
 COMMANDS = {
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 on success, 1 if something failed, 2 for a wrong command line or setting, 130 if cancelled.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    accept_any_letter()
     try:
         arguments = _parse(argv)
     except SystemExit as stop:  # argparse ends the process; a function must not
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("Cancelled; files that were finished before are kept.")
         return CANCELLED
+    except OutputClosedError:
+        return FAILURE
     except CellsegError as error:
         if arguments.debug:
             raise

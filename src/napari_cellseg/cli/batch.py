@@ -6,8 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_cellseg.cli.choices import add_reading_options, add_recipe_options, chosen_recipe
-from napari_cellseg.cli.console import complain, follow, say
+from napari_cellseg.cli.choices import (
+    MEASURED,
+    add_reading_options,
+    add_recipe_options,
+    chosen_recipe,
+)
+from napari_cellseg.cli.console import complain, counted, follow, say
 from napari_cellseg.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -80,9 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     result = follow(work, arguments.output.name)
     for item in result.items:
         if item.note == FINISHED_BEFORE:
-            say(f"{item.input.title}: finished before, {item.objects} objects")
+            say(f"{item.input.title}: finished before, {counted(item.objects or 0, 'object')}")
         elif item.state == State.DONE:
-            say(f"{item.input.title}: {item.objects} objects")
+            say(f"{item.input.title}: {counted(item.objects or 0, 'object')}")
     failed, count = result.number(State.FAILED), len(result.items)
     if failed:
         report = arguments.output / "report.txt"
@@ -103,9 +108,9 @@ def _asked_for(arguments: argparse.Namespace) -> Order:
             "There is nothing to do: name images, folders, or a --jobs-file; or --resume."
         )
     inputs = find_inputs([*arguments.paths, *listed], axes=arguments.axes, series=arguments.series)
-    settings = BatchSettings(
-        measure=arguments.measure, again=arguments.again, formats=tuple(arguments.also)
-    )
+    formats = tuple(dict.fromkeys(arguments.also))
+    measure = arguments.measure or any(kind in MEASURED for kind in formats)
+    settings = BatchSettings(measure=measure, again=arguments.again, formats=formats)
     return inputs, recipe, settings
 
 

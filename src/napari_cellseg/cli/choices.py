@@ -12,6 +12,9 @@ from napari_cellseg.core.errors import SettingsError
 if TYPE_CHECKING:
     from napari_cellseg.core.recipe import Recipe
 
+MEASURED = ("measurements-csv", "measurements-parquet")
+"""Formats that hold nothing but measurements."""
+
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--model``, ``--recipe``, ``--set``, ``--diameter``, ``--channels``, ``--device``."""

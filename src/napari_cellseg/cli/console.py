@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,16 +19,44 @@ LOG_INTERVAL = 30.0  # seconds between two progress lines where no bar can be dr
 _SHOWN_METRICS = 3
 
 
+class OutputClosedError(Exception):
+    """Nobody reads standard output any more, as behind ``| head``."""
+
+
+def accept_any_letter() -> None:
+    """Write letters that the console does not have as escapes: they must not end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(text: str) -> None:
-    """Write a line of the result to standard output."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Write a line of the result to standard output.
+
+    Raises
+    ------
+    OutputClosedError
+        If nobody reads it.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        # Python would try to write the rest, and complain, when it ends.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputClosedError from error
 
 
 def complain(text: str) -> None:
     """Write a line about what happens, or what is wrong, to standard error."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: ``"1 object"``, ``"2 objects"``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def follow(workflow: Generator[Progress, None, R], title: str = "") -> R:
@@ -112,4 +142,4 @@ class ProgressDisplay:
 
 def _metrics(step: Progress) -> str:
     shown = list(step.metrics.items())[:_SHOWN_METRICS]
-    return ", ".join(f"{name} {value:.4g}" for name, value in shown)
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown)

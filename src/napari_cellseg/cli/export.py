@@ -6,16 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_cellseg.cli.choices import split_setting
-from napari_cellseg.cli.console import complain, follow, say
+from napari_cellseg.cli.choices import MEASURED, split_setting
+from napari_cellseg.cli.console import complain, counted, follow, say
 from napari_cellseg.core.errors import OutputError
 
 if TYPE_CHECKING:
     from napari_cellseg.core.arrays import Image
     from napari_cellseg.core.components import Params
     from napari_cellseg.core.export.registry import Imported
-
-_MEASURED = ("measurements-csv", "measurements-parquet")  # formats that hold nothing else
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,26 +64,28 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the labels, write them, and say how many objects there are."""
     from napari_cellseg.core.export.registry import EXPORTERS, exporter_for, importer_of
     from napari_cellseg.core.files import make_folder
-    from napari_cellseg.core.reading import read_image
+    from napari_cellseg.core.reading import read_image, with_axes_of
 
     output: Path = arguments.output
     kind = EXPORTERS[arguments.to or exporter_for(output)]
     exporter = kind(_params(kind.Params, arguments.settings))
     if output.exists() and not arguments.overwrite:
         raise OutputError(f"'{output}' exists already: choose another file, or add --overwrite.")
-    image = read_image(arguments.image) if arguments.image is not None else None
+    image = read_image(arguments.image, guess=True) if arguments.image is not None else None
     importer = importer_of(arguments.labels)
     found = importer.read(arguments.labels, image)
+    if image is not None:
+        image = with_axes_of(image, found.labels)
     if found.overlap:
         complain(
             f"{found.overlap} pixels belong to more than one object in '{arguments.labels}'; the "
             "smallest got each."
         )
-    measure = arguments.measure or kind in [EXPORTERS[name] for name in _MEASURED]
+    measure = arguments.measure or kind in [EXPORTERS[name] for name in MEASURED]
     table = _table(arguments.table, found, image, measure=measure)
     make_folder(output.parent)
     exporter.write(found.labels, output, image, table)
-    say(f"{found.labels.n_objects} objects, {output}")
+    say(f"{counted(found.labels.n_objects, 'object')}, {output}")
     return 0
 
 

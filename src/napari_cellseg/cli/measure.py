@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cellseg.cli.console import complain, follow, say
+from napari_cellseg.cli.console import complain, counted, follow, say
 from napari_cellseg.core.errors import OutputError, SettingsError
 from napari_cellseg.core.measure.settings import MeasureSettings
 
@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     written = result.save(output, summaries=arguments.summary)
     for line in _told(result.table):
         say(line)
-    say(f"{len(result.table)} objects, {', '.join(map(str, written))}")
+    say(f"{counted(len(result.table), 'object')}, {', '.join(map(str, written))}")
     for note in result.table.notes:
         complain(note)
     if result.skipped:
@@ -117,8 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _pixel_size(values: list[float] | None) -> tuple[float, float] | None:
     if values is None:
         return None
-    if len(values) > 2:
-        raise SettingsError("--pixel-size takes one number, or height and width, in µm.")
+    if len(values) > 2 or not all(0 < value < float("inf") for value in values):
+        raise SettingsError("--pixel-size takes one number above 0, or height and width, in µm.")
     return values[0], values[-1]
 
 
@@ -135,5 +135,8 @@ def _told(table: MeasureTable) -> Iterator[str]:
             for name in shown
             if np.isfinite(found[f"{name}_median"][k])
         )
-        count = f"{found['objects'][k]} objects in {found['images'][k]} images"
-        yield f"{group}: {count}{'; ' + medians if medians else ''}"
+        objects, images = (
+            counted(found["objects"][k], "object"),
+            counted(found["images"][k], "image"),
+        )
+        yield f"{group}: {objects} in {images}{'; ' + medians if medians else ''}"

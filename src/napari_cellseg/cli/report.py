@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.is_dir():
         raise OutputError(f"'{output}' is a folder: name the file, such as report.html.")
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"'{output.name}' is no name for a page: let it end in .html.")
     if output.exists() and not arguments.overwrite:
         raise OutputError(f"'{output}' exists already: choose another file, or add --overwrite.")
     settings = ErrorSettings.parse(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_cellseg.cli.choices import add_reading_options, add_recipe_options, chosen_recipe
-from napari_cellseg.cli.console import complain, follow, say
+from napari_cellseg.cli.console import complain, counted, follow, say
 from napari_cellseg.core.errors import CellsegError, DeviceError, OutputError
 
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_cellseg.core.device import choose_device
     from napari_cellseg.core.files import make_folder
     from napari_cellseg.core.reading import find_images
+    from napari_cellseg.core.reading.series import one_a_set
     from napari_cellseg.core.zoo.bundle import load_bundle
     from napari_cellseg.core.zoo.store import find_model
 
     recipe = chosen_recipe(arguments)
-    images = result_names(find_images(arguments.paths))
+    images = result_names(one_a_set(find_images(arguments.paths)))
     choose_device(arguments.device)  # a wrong one is no file's fault
     make_folder(arguments.output)
     model = load_bundle(find_model(recipe.model).folder)
@@ -89,4 +90,4 @@ def _segment_file(
     image = read_image(path, axes=arguments.axes, series=arguments.series)
     result = follow(segment(image, recipe, model=model, device=arguments.device), title)
     labels_path, *_ = save_result(result, arguments.output, name)
-    say(f"{path}: {result.labels.n_objects} objects, {labels_path}")
+    say(f"{path}: {counted(result.labels.n_objects, 'object')}, {labels_path}")

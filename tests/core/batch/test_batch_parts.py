@@ -36,6 +36,54 @@ def test_a_file_of_several_images_gives_each_and_thumbnails_are_left_out(tmp_pat
     assert only.load().shape == (40, 51)
 
 
+def ome_parts(folder):
+    """Write a time series of two frames, a file each, as some microscopes do."""
+    places = "".join(
+        f'<TiffData FirstT="{t}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="part_{t}.ome.tif">urn:uuid:{t:032}</UUID></TiffData>'
+        for t in range(2)
+    )
+    for t in range(2):
+        text = (
+            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:{t:032}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+            'DimensionOrder="XYZCT" Type="uint8" SizeX="30" SizeY="20" SizeZ="1" SizeC="1" '
+            f'SizeT="2"><Channel ID="Channel:0:0"/>{places}</Pixels></Image></OME>'
+        )
+        plane = np.full((20, 30), 5 + t, np.uint8)
+        tifffile.imwrite(folder / f"part_{t}.ome.tif", plane, description=text, metadata=None)
+
+
+def test_an_image_divided_among_files_is_done_once(tmp_path):
+    ome_parts(tmp_path)
+    tifffile.imwrite(tmp_path / "other.ome.tif", np.ones((20, 30), np.uint8))
+    found = find_inputs([tmp_path])
+    assert [one.title for one in found] == ["other.ome.tif", "part_0.ome.tif"]
+    image = found[1].load()
+    assert image.axes == "TYX"
+    assert np.asarray(image.data)[:, 0, 0].tolist() == [5, 6]
+    (alone,) = find_inputs([tmp_path / "part_1.ome.tif"])
+    assert alone.load().shape == (2, 20, 30)
+
+
+def test_parts_that_only_name_the_main_file_are_left_out_beside_it(tmp_path):
+    text = '<OME xmlns="x"><BinaryOnly MetadataFile="main.ome.tif" UUID="urn:uuid:1"/></OME>'
+    plane = np.ones((20, 30), np.uint8)
+    tifffile.imwrite(tmp_path / "rest.ome.tif", plane, description=text, metadata=None)
+    (alone,) = find_inputs([tmp_path])
+    assert alone.title == "rest.ome.tif"
+    tifffile.imwrite(tmp_path / "main.ome.tif", plane)
+    assert [one.title for one in find_inputs([tmp_path])] == ["main.ome.tif"]
+
+
+def test_planes_in_a_missing_file_are_not_black(tmp_path):
+    ome_parts(tmp_path)
+    (tmp_path / "part_0.ome.tif").unlink()
+    (one,) = find_inputs([tmp_path])
+    with pytest.raises(ImageError, match=r"'part_0\.ome\.tif', which is missing"):
+        one.load()
+
+
 def test_a_damaged_file_is_an_input_like_others(tmp_path):
     (tmp_path / "bad.tif").write_bytes(b"II*\0" + b"\1" * 40)
     (one,) = find_inputs([tmp_path])

@@ -14,6 +14,7 @@ import tifffile
 from napari_cellseg.core import files
 from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.batch.inputs import BatchInput, find_inputs
+from napari_cellseg.core.batch.ledger import Ledger
 from napari_cellseg.core.batch.plan import read_plan
 from napari_cellseg.core.batch.queue import FINISHED_BEFORE, Queue, State
 from napari_cellseg.core.batch.settings import BatchSettings
@@ -189,6 +190,34 @@ class TestResumed:
         assert Recipe.load(out / "recipe.json").post.min_area == 7
         # what was replaced, and what was not asked for again, is forgotten
         assert states(run(images, out, model, other)) == ["skipped"] + ["done"] * 3
+
+    def test_results_of_other_images_are_replaced_only_on_request(
+        self, images, tmp_path, out, model
+    ):
+        run(images, out, model)
+        before = (out / "labels" / "f2_labels.tif").read_bytes()
+        other = tmp_path / "other" / "f2.tif"
+        other.parent.mkdir()
+        tifffile.imwrite(other, squares(2)[::-1])
+        with pytest.raises(OutputError, match=r"other images with the same names \('f2' of '.*f2"):
+            run(Queue(find_inputs([other])), out, model)
+        assert (out / "labels" / "f2_labels.tif").read_bytes() == before
+        assert states(run(images, out, model)) == ["skipped"] * 4
+        assert states(run(Queue(find_inputs([other])), out, model, again=True)) == ["done"]
+        # also where the new file happens to be as large as the old one
+        ledger = Ledger(out / ".batch" / "finished.jsonl")
+        keys = [one.key for one in find_inputs([images, other])]
+        assert [ledger.knows(key) for key in keys] == [True, False, True, True, True]
+
+    def test_all_images_of_the_same_name_together_are_told_apart(
+        self, images, tmp_path, out, model
+    ):
+        run(images, out, model)
+        other = tmp_path / "other" / "f2.tif"
+        other.parent.mkdir()
+        tifffile.imwrite(other, squares(2)[::-1])
+        result = run(Queue(find_inputs([images, other])), out, model)
+        assert states(result) == ["skipped", "done", "skipped", "skipped", "done"]
 
     def test_what_was_not_measured_is_done_again_but_not_the_reverse(self, images, out, model):
         run(images, out, model)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.errors import DataError
-from napari_cellseg.core.reading import SUFFIXES, read_image, read_labels, stem
+from napari_cellseg.core.reading import SUFFIXES, read_image, read_labels, stem, with_axes_of
 
 ENDINGS = ("_labels", "_cp_masks", "_masks", "_seg")
 """What may stand behind the name of an image in the name of its label file."""
@@ -70,15 +70,18 @@ class FilePair:
     image: Path | None = None
 
     def read(self) -> tuple[npt.ArrayLike, npt.ArrayLike, Image | None]:
-        """Read the files; of an image whose axes are in doubt the likeliest are taken.
+        """Read the files; axes of an image that are in doubt are those of labels of its shape.
 
         Raises
         ------
         ImageError
             If one cannot be read.
         """
-        image = None if self.image is None else read_image(self.image, guess=True)
-        return read_labels(self.labels).data, read_labels(self.reference).data, image
+        labels, reference = read_labels(self.labels), read_labels(self.reference)
+        if self.image is None:
+            return labels.data, reference.data, None
+        image = with_axes_of(read_image(self.image, guess=True), labels)
+        return labels.data, reference.data, image
 
 
 def find_label_pairs(

@@ -10,7 +10,7 @@ from napari_cellseg.core.arrays import Image
 from napari_cellseg.core.batch.names import file_name, result_names, unused
 from napari_cellseg.core.errors import DataError, ImageError
 from napari_cellseg.core.reading import find_images, read_image
-from napari_cellseg.core.reading.series import image_numbers
+from napari_cellseg.core.reading.series import image_numbers, one_a_set
 from napari_cellseg.core.saved.image import pixels_sha256
 
 
@@ -97,6 +97,8 @@ def find_inputs(
 ) -> list[BatchInput]:
     """Return the images in files and folders; of a file that holds several, each.
 
+    An image that is divided among several files is returned once.
+
     Parameters
     ----------
     paths
@@ -113,7 +115,7 @@ def find_inputs(
     """
     found: list[BatchInput] = []
     taken: set[str] = set()
-    for path, name in result_names(find_images(paths)).items():
+    for path, name in result_names(one_a_set(find_images(paths))).items():
         numbers = image_numbers(path) if series is None else (series,)
         for number in numbers:
             title = name if len(numbers) == 1 else f"{name}_{number}"

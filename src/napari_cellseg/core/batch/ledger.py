@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -78,7 +79,10 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._finished = {one.key: one for one in _read(path)}
+        self._finished: dict[str, Finished] = {}
+        self._keys: dict[str, str] = {}  # by name of the results
+        for one in _read(path):
+            self._note(one)
         write_text(path, "".join(_line(one) for one in self._finished.values()))
 
     def knows(self, key: str) -> bool:
@@ -88,6 +92,19 @@ class Ledger:
     def of_other_recipes(self, recipe: str) -> int:
         """Return how many images were finished under other recipes than that with this hash."""
         return sum(one.recipe != recipe for one in self._finished.values())
+
+    def of_other_images(self, names: Iterable[tuple[str, str]]) -> list[Finished]:
+        """Return what is finished of images that a batch lacks, under names that it will use.
+
+        Parameters
+        ----------
+        names
+            Key and name of the results of each image of the batch.
+        """
+        wanted = {name.casefold(): key for key, name in names}
+        keys = set(wanted.values())
+        found = [self._keys.get(name) for name in wanted]
+        return [self._finished[key] for key in found if key is not None and key not in keys]
 
     def keep_only(self, recipe: str) -> None:
         """Forget the images that were finished under other recipes; their files stay.
@@ -101,6 +118,7 @@ class Ledger:
             kept = {key: one for key, one in self._finished.items() if one.recipe == recipe}
             write_text(self._path, "".join(_line(one) for one in kept.values()))
             self._finished = kept
+            self._keys = {one.name.casefold(): key for key, one in kept.items()}
 
     def find(self, wanted: Finished) -> Finished | None:
         """Return the entry of the same work as `wanted`, None if that is still to be done."""
@@ -122,7 +140,17 @@ class Ledger:
                     stream.write(_line(finished).encode())
             except OSError as error:
                 raise output_error(self._path, error) from error
-            self._finished[finished.key] = finished
+            self._note(finished)
+
+    def _note(self, finished: Finished) -> None:
+        """Take in an image; another one whose results had the same name lies there no more."""
+        name, before = finished.name.casefold(), self._finished.pop(finished.key, None)
+        if before is not None and self._keys.get(before.name.casefold()) == finished.key:
+            del self._keys[before.name.casefold()]
+        replaced = self._keys.pop(name, None)
+        if replaced is not None:
+            self._finished.pop(replaced, None)
+        self._finished[finished.key], self._keys[name] = finished, finished.key
 
 
 def _line(finished: Finished) -> str:

@@ -169,8 +169,10 @@ def wording(path: Path, title: str) -> Iterator[None]:
             f"'{path}' cannot be opened ({error.strerror or error}): check that you may read it."
         ) from error
     except _DAMAGE as error:
+        # What could not be decoded stands in its error, and may be the whole file.
+        told = error.reason if isinstance(error, UnicodeDecodeError) else repr(error)
         raise DataError(
-            f"'{path.name}' is damaged or no {title} ({error!r}): export it again."
+            f"'{path.name}' is damaged or no {title} ({told}): export it again."
         ) from error
 
 

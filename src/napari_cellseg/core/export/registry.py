@@ -108,8 +108,13 @@ def importer_of(path: Path) -> Importer:
     for importer in (IMPORTERS[key] for key in IMPORTERS):
         if name.endswith(importer.suffixes) and importer.accepts(path):
             return importer
-    kinds = "; ".join(f"{one.title} ({', '.join(one.suffixes)})" for _, one in IMPORTERS.items())
+    kinds = "; ".join(_described(one) for _, one in IMPORTERS.items())
     raise DataError(f"No objects can be read from '{path.name}': give one of {kinds}.")
+
+
+def _described(importer: Importer) -> str:
+    endings = ", ".join(ending for ending in importer.suffixes if ending)
+    return f"{importer.title} ({endings or 'a folder'})"
 
 
 def exporter_for(path: Path) -> str:

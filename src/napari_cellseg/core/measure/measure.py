@@ -121,7 +121,7 @@ def _check(labels: Labels, image: Image | None) -> None:
     size = (*image.leading, image.size("Y"), image.size("X"))
     if _long(size) != _long(labels.data.shape):
         raise DataError(
-            f"The labels ({labels.data.shape}) and the image '{image.name}' {size} differ in size: "
+            f"The labels {labels.data.shape} and the image '{image.name}' {size} differ in size: "
             "measure in the image that the labels were made from."
         )
 

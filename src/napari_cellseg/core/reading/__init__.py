@@ -1,6 +1,6 @@
 """Files to Image and Labels, with axes and pixel size, lazily where they are large."""
 
-from napari_cellseg.core.reading.arrays import image_from_array
+from napari_cellseg.core.reading.arrays import image_from_array, with_axes_of
 from napari_cellseg.core.reading.files import (
     PROVENANCE_KEY,
     SUFFIXES,
@@ -20,4 +20,5 @@ __all__ = [
     "read_image",
     "read_labels",
     "stem",
+    "with_axes_of",
 ]

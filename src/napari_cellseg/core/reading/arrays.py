@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_cellseg.core.arrays import Image
+from napari_cellseg.core.arrays import Image, Labels
 from napari_cellseg.core.axes import guess_axes
 from napari_cellseg.core.errors import ImageError
 
@@ -79,6 +80,13 @@ def image_from_array(
         source,
         note,
     )
+
+
+def with_axes_of(image: Image, labels: Labels) -> Image:
+    """Return an image of guessed axes with those of its labels, if it has the shape of these."""
+    if not image.axes_note or image.rgb or image.shape != labels.data.shape:
+        return image
+    return replace(image, axes=labels.axes, axes_note="", channel_names=())
 
 
 def _looks_like_colour(data: Any) -> bool:

@@ -16,7 +16,7 @@ import tifffile
 
 from napari_cellseg.core.errors import ImageError
 from napari_cellseg.core.reading.calibration import pixel_size, texts
-from napari_cellseg.core.reading.series import large_ones
+from napari_cellseg.core.reading.series import check_parts, large_ones
 
 LAZY_BYTES = 256 * 2**20  # stacks larger than this are read plane by plane
 
@@ -75,6 +75,7 @@ def read_tiff(path: Path, series: int | None = None, *, indices: bool = False) -
         _check_complete(file, path)
         number = _choose_series(file, path, series)
         chosen = file.series[number].levels[0]
+        check_parts(file, chosen, path)
         data = _pixels(file, chosen, indices)
         keep_open = isinstance(data, PlaneReader)
         axes = chosen.axes

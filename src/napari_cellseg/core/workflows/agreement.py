@@ -142,7 +142,8 @@ def make_report(
         except (DataError, ImageError) as error:
             first = first or error
             left_out[pair.name] = str(error)
-            yield Progress("Comparing", done, len(pairs), f"{pair.name}: {error}")
+            if len(pairs) > 1:
+                yield Progress("Comparing", done, len(pairs), f"{pair.name}: {error}")
         else:
             images.append(agreement if keep_maps else replace(agreement, error_map=None))
     if not images:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from napari_cellseg.core.batch.exporting import check_formats
 from napari_cellseg.core.batch.folder import BatchFolder
 from napari_cellseg.core.batch.image_writer import ImageWriter
+from napari_cellseg.core.batch.inputs import BatchInput
 from napari_cellseg.core.batch.ledger import Ledger, hash_of
 from napari_cellseg.core.batch.plan import Plan
 from napari_cellseg.core.batch.queue import Queue
@@ -96,10 +97,11 @@ def _run(
     helper: Helper | None,
 ) -> Generator[Progress, None, None]:
     """Do the images, in a folder that nobody else writes to."""
-    ledger = _ledger(place, hash_of(recipe), settings)
+    inputs = [item.input for item in queue.items]
+    ledger = _ledger(place, hash_of(recipe), inputs, settings)
     writer = BatchWriter(place, ledger, settings, hash_of(recipe))
     write_text(place.recipe, recipe.to_json())
-    Plan.of([item.input for item in queue.items], settings).save(place)
+    Plan.of(inputs, settings).save(place)
     run = Pipeline(queue, recipe, writer, model, device, helper)
     try:
         yield from run.work()
@@ -107,8 +109,10 @@ def _run(
         run.close()
 
 
-def _ledger(place: BatchFolder, recipe: str, settings: BatchSettings) -> Ledger:
-    """Open the ledger; results of another recipe are not replaced unless that is asked for."""
+def _ledger(
+    place: BatchFolder, recipe: str, inputs: Sequence[BatchInput], settings: BatchSettings
+) -> Ledger:
+    """Open the ledger; results of others are not replaced unless that is asked for."""
     ledger = Ledger(place.ledger)
     others = ledger.of_other_recipes(recipe)
     if others and not settings.again:
@@ -116,6 +120,14 @@ def _ledger(place: BatchFolder, recipe: str, settings: BatchSettings) -> Ledger:
         raise OutputError(
             f"The folder '{place.root}' holds results of another recipe ({images}): choose another "
             "folder, or ask for everything to be done again, which replaces them."
+        )
+    lost = ledger.of_other_images((one.key, one.name) for one in inputs)
+    if lost and not settings.again:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise OutputError(
+            f"The folder '{place.root}' holds results of other images with the same names "
+            f"('{lost[0].name}' of '{lost[0].key}'{more}): choose another folder, or ask for "
+            "everything to be done again, which replaces them."
         )
     if others:
         ledger.keep_only(recipe)

@@ -217,7 +217,9 @@ class Pipeline:
             again = self._settle(item, future)
             if again is not None:
                 yield from self._predict(item, again.about, again.first.again(again.wanted))
-            yield self._progress()
+            now = self._queue.items[item.number]
+            told = f"{item.input.title}: {now.note}" if now.state == State.FAILED else ""
+            yield self._progress(told if again is None else "")
 
     def _settle(
         self, item: Item, future: Future[Finished | _Again], *, closing: bool = False

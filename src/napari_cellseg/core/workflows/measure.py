@@ -20,7 +20,7 @@ from napari_cellseg.core.measure.summary import By, summarize
 from napari_cellseg.core.measure.table import MeasureTable, stacked
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.provenance import installed_versions, now
-from napari_cellseg.core.reading import read_image, read_labels
+from napari_cellseg.core.reading import read_image, read_labels, with_axes_of
 from napari_cellseg.core.workflows.measure_cases import MeasureCase
 
 
@@ -120,7 +120,8 @@ def measure_files(
             tables.append(table.named(case.name, case.group))
         except CellsegError as error:
             skipped[str(case.labels)] = str(error)
-            yield Progress("Measuring", number, len(cases), f"{case.labels}: {error}")
+            if len(cases) > 1:
+                yield Progress("Measuring", number, len(cases), f"{case.labels}: {error}")
     if not tables:
         raise DataError(
             next(iter(skipped.values()), "There are no labels to measure: name a label image.")
@@ -145,7 +146,9 @@ def _measure_case(
     case: MeasureCase, settings: MeasureSettings, pixel_size: PixelSize
 ) -> Generator[Progress, None, MeasureTable]:
     labels = read_labels(case.labels)
-    image = None if case.image is None else read_image(case.image, guess=True)
+    image = None
+    if case.image is not None:
+        image = with_axes_of(read_image(case.image, guess=True), labels)
     decisions = Decisions.of_provenance(labels.provenance)
     objects = case.labels.with_name(f"{case.name}_objects.csv")
     if objects.is_file():

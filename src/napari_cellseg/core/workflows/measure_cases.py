@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from napari_cellseg.core.agreement.pairs import ENDINGS
+from napari_cellseg.core.batch.names import result_names
 from napari_cellseg.core.errors import DataError
 from napari_cellseg.core.reading import SUFFIXES, stem
 
@@ -42,8 +44,9 @@ def find_measure_cases(
         ``NAME_labels.tif`` or the like are taken.
     images
         Image files and folders; one belongs to the labels of the same name, where ``_labels``,
-        ``_masks`` and the like behind it do not count. A single image belongs to a single label
-        file whatever their names.
+        ``_masks`` and the like behind it do not count, or to those that `batch` called after it
+        where file names were the same. Of several the one in the nearest folder is taken. A single
+        image belongs to a single label file whatever their names.
     groups
         Group by the name of the image; default: the folder of the labels, or the one above if
         that is called ``labels``.
@@ -51,24 +54,59 @@ def find_measure_cases(
     Raises
     ------
     DataError
-        If a path does not exist, a folder holds no labels, or labels have no image.
+        If a path does not exist, a folder holds no labels, labels have no image or several that
+        may be meant, or two images would have the same name and group.
     """
-    files = [file for path in labels for file in _label_files(path)]
-    pictures = [file for path in images for file in _files(path)]
-    if len(files) == len(pictures) == 1:
-        found = {_name(files[0]): pictures[0]}
-    else:
-        found = {stem(path): path for path in pictures if stem(path) == _name(path)}
-    cases = []
+    files = list(dict.fromkeys(file for path in labels for file in _label_files(path)))
+    pictures = list(dict.fromkeys(file for path in images for file in _files(path)))
+    single = len(files) == len(pictures) == 1
+    found = {_name(files[0]): pictures} if single else _by_name(pictures)
+    cases: dict[tuple[str, str], MeasureCase] = {}
     for file in files:
         name = _name(file)
-        if images and name not in found:
+        some = found.get(name, [])
+        if images and not some:
             raise DataError(
                 f"There is no image for '{file}': give one called '{name}', or no images at all."
             )
         group = (groups or {}).get(name, _group(file))
-        cases.append(MeasureCase(name, group, file, found.get(name)))
-    return cases
+        image = _nearest(file, some) if some else None
+        other = cases.setdefault((name, group), MeasureCase(name, group, file, image))
+        if other.labels != file:
+            raise DataError(
+                f"Both '{other.labels}' and '{file}' would be called '{name}' of the group "
+                f"'{group}' in the table: measure them one at a time, or rename one."
+            )
+    return list(cases.values())
+
+
+def _by_name(pictures: Sequence[Path]) -> dict[str, list[Path]]:
+    """Return the images by their names, and by those of their results in a batch."""
+    found: dict[str, list[Path]] = {}
+    plain = [path for path in pictures if stem(path) == _name(path)]
+    for path in plain:
+        found.setdefault(stem(path), []).append(path)
+    for path, name in result_names(plain).items():
+        found.setdefault(name, [path])
+    return found
+
+
+def _nearest(labels: Path, images: Sequence[Path]) -> Path:
+    """Return the image whose folder has most of its path in common with that of the labels."""
+    place = labels.absolute().parent.parts
+
+    def shared(image: Path) -> int:
+        pairs = zip(place, image.absolute().parent.parts, strict=False)
+        return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+    most = max(map(shared, images))
+    near = [image for image in images if shared(image) == most]
+    if len(near) > 1:
+        raise DataError(
+            f"'{near[0]}' and '{near[1]}' could both be the image of '{labels}': give one of "
+            "them, or measure one folder at a time."
+        )
+    return near[0]
 
 
 def read_groups(path: Path) -> dict[str, str]:

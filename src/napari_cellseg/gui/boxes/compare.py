@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -37,7 +37,7 @@ class CompareBox(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._running = False
-        self.combo = ElidedCombo()
+        self.combo = ElidedCombo(Qt.TextElideMode.ElideMiddle)
         self.combo.setAccessibleName("Reference to compare with")
         self.combo.setToolTip("What the labels should be: another labels layer, or a file.")
         self.file = wide_button("From file…", "Compare with a file of labels, regions or polygons.")

@@ -44,7 +44,7 @@ class MeasureBox(QWidget):
         super().__init__(parent)
         self._running = False
         self._layers: list[ImageLayer] = []
-        self.combo = ElidedCombo()
+        self.combo = ElidedCombo(Qt.TextElideMode.ElideMiddle)
         self.combo.setAccessibleName("Labels to measure")
         self.combo.setToolTip("The labels layer whose objects are measured.")
         self.combo.activated.connect(lambda _: self.chosen.emit(self.combo.currentData()))

@@ -8,7 +8,6 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -18,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cellseg.gui.elided_combo import ElidedCombo
 from napari_cellseg.gui.form import Form
 from napari_cellseg.gui.tools.options import ToolOptions
 from napari_cellseg.gui.tools.registry import Tool
@@ -58,10 +58,9 @@ class LabelsBox(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.combo = QComboBox()
+        self.combo = ElidedCombo(Qt.TextElideMode.ElideMiddle)
         self.combo.setAccessibleName("Labels to correct")
         self.combo.setToolTip("The labels layer that is corrected.")
-        self.combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.combo.activated.connect(lambda _: self.chosen.emit(self.combo.currentData()))
         self.status = QLabel()
         self.status.setWordWrap(True)

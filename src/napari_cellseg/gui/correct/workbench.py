@@ -57,17 +57,18 @@ class Workbench(QObject):
         old = self.binding
         if (bare(layer) if layer is not None else None) is self.layer:
             return
+        problem = ""
         try:
             binding = self._desk.bind(layer) if layer is not None else None
         except CellsegError as error:
-            binding = None
-            self.told.emit(str(error))
+            binding, problem = None, str(error)
         if old is not None:
             old.document.stepped.disconnect(self._on_stepped)
         self.binding = binding
         if binding is not None:
             binding.document.stepped.connect(self._on_stepped)
         self.changed.emit(binding)
+        self.told.emit(problem)  # last: what was said of other labels is over
 
     # Where things are
 

@@ -71,11 +71,13 @@ class Subject(QObject):
         self.look()
         self.changed.emit()
 
-    def take_first(self) -> None:
-        """Measure the selected labels, else the topmost."""
+    def take_selected(self) -> None:
+        """Measure the selected labels, else those of before, else the topmost."""
         active, choices = self.viewer.layers.selection.active, self.choices()
-        if choices and self.layer is None:
-            self.take(active if active in choices else choices[0])
+        if active in choices:
+            self.take(active)
+        elif choices and self.layer is None:
+            self.take(choices[0])
 
     def look(self) -> None:
         """Find out which images lie below the labels."""

@@ -99,8 +99,7 @@ class CorrectPanel(Panel):
         """Take up the labels that are selected when the tab is looked at."""
         super().showEvent(event)
         self._on_layers()
-        if self.bench.binding is None:
-            self._take_first()
+        self._take_selected()
         self._show_state()
         if not self._looked:
             self._looked = True
@@ -116,12 +115,12 @@ class CorrectPanel(Panel):
     def _on_recover(self, found: Found) -> None:
         self.journals.recover(found, self._viewer)
 
-    def _take_first(self) -> None:
-        active = self._viewer.layers.selection.active
-        layers = labels_layers(self._viewer)
-        chosen = active if active in layers else (layers[0] if layers else None)
-        if chosen is not None:
-            self.bench.take(chosen)
+    def _take_selected(self) -> None:
+        active, layers = self._viewer.layers.selection.active, labels_layers(self._viewer)
+        if active in layers:
+            self.bench.take(active)
+        elif layers and self.bench.binding is None:
+            self.bench.take(layers[0])
 
     def _on_layers(self, event: Any = None) -> None:
         self.view.labels.show_layers(labels_layers(self._viewer), self.bench.layer)
@@ -165,7 +164,8 @@ class CorrectPanel(Panel):
         where = " on this plane" if document.labels.ndim > 2 else ""
         accepted = len(document.states.where("accepted"))
         edited = len(document.states.where("edited"))
-        labels.show_status(f"{here} objects{where}; {edited} edited, {accepted} accepted.")
+        objects = "1 object" if here == 1 else f"{here} objects"
+        labels.show_status(f"{objects}{where}; {edited} edited, {accepted} accepted.")
 
     def shut_down(self) -> None:
         """Put the tool down and cancel what runs."""

@@ -69,7 +69,7 @@ class MeasurePanel(Panel):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """Take up the labels that are selected, and link table and viewer."""
         super().showEvent(event)
-        self.subject.take_first()
+        self.subject.take_selected()
         self._on_listed()
         self.picking.wake()
         self.compare.wake()

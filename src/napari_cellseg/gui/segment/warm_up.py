@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from importlib import import_module
+from typing import Any
 
 import numpy as np
+import pint
 from napari.layers import Labels
+from pint.registry import LazyRegistry
 from qtpy.QtCore import QObject, Signal
 
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.gui.job_runner import JobRunner, LatestJob
+
+_PAUSE = 0.02  # s
 
 
 class WarmUp(QObject):
@@ -62,7 +68,24 @@ def load_layer_parts() -> None:
 
     A layer that nobody sees loads the library of tables, and compiles what colours the numbers.
     """
+    load_units()
     Labels(np.zeros((2, 2), np.int32))
+
+
+def load_units() -> None:
+    """Have pint's shared table of units ready, for a worker.
+
+    It makes itself at first use, and to another thread that uses it meanwhile units are missing:
+    a person who opens an image just then would get an error, or this worker would. As long as
+    nobody has used it, a table that is ready takes its place.
+    """
+    shared: Any = pint.application_registry
+    if isinstance(shared.get(), LazyRegistry):
+        ready: Any = pint.UnitRegistry(on_redefinition="raise")
+        if isinstance(shared.get(), LazyRegistry):
+            shared.set(ready)
+    while not vars(shared.get()).get("_initialized", True):
+        time.sleep(_PAUSE)
 
 
 def describe_device(requested: str) -> Generator[Progress, None, str]:

@@ -31,6 +31,15 @@ def pytest_configure() -> None:
         prepare_process()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this processor cannot compute."""
+    if item.get_closest_marker("bfloat16") is not None:
+        from napari_cellseg.core.device import can_compute_bfloat16
+
+        if not can_compute_bfloat16("cpu"):
+            pytest.skip("this processor has no bfloat16")
+
+
 @pytest.fixture(autouse=True)
 def cellseg_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test its own folder of models and caches."""

@@ -7,6 +7,7 @@ import pytest
 from napari_cellseg.core import device
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.device import (
+    can_compute_bfloat16,
     choose_device,
     free_memory,
     has_fast_bfloat16,
@@ -75,6 +76,14 @@ def test_precision_is_a_property_of_the_device_not_of_the_moment(monkeypatch):
     for capability, expected in (((7, 5), False), ((8, 0), True)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index, c=capability: c)
         assert has_fast_bfloat16("cuda:0") is expected
+
+
+def test_older_processors_have_no_bfloat16(monkeypatch):
+    assert can_compute_bfloat16("cpu") or not has_fast_bfloat16("cpu")
+    for there in (True, False):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda t=there: t)
+        assert can_compute_bfloat16("cpu") is there
+        assert can_compute_bfloat16("cuda:0")
 
 
 def test_free_memory(monkeypatch, tmp_path):

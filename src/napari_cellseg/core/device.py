@@ -78,6 +78,16 @@ def has_fast_bfloat16(device: str) -> bool:
     return False
 
 
+def can_compute_bfloat16(device: str) -> bool:
+    """Tell whether bfloat16 is of any use: older processors have no convolution for it."""
+    from napari_cellseg.core._torch import torch
+
+    if device != "cpu":
+        return True
+    probe = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return probe is not None and bool(probe())
+
+
 def free_memory(device: str) -> int | None:
     """Return the free memory of a device in bytes, None where it cannot be told."""
     if device.startswith("cuda"):

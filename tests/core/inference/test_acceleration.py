@@ -61,7 +61,7 @@ def test_a_convolution_that_is_used_elsewhere_too_is_not_touched():
     torch.testing.assert_close(output(fold_batch_norms(net, 3), image), output(net, image))
 
 
-@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("native", [pytest.param(True, marks=pytest.mark.bfloat16), False])
 def test_precision_follows_the_processor(monkeypatch, native):
     monkeypatch.setattr(acceleration, "has_fast_bfloat16", lambda device: native)
     net, image = trained(Net()), torch.rand(1, 3, 32, 32)

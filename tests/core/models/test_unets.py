@@ -121,7 +121,7 @@ def test_numbers_of_parameters(name, size, first):
 
 
 @pytest.mark.parametrize("name", UNETS)
-@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("native", [pytest.param(True, marks=pytest.mark.bfloat16), False])
 def test_the_accelerated_form_computes_the_same(monkeypatch, name, native):
     monkeypatch.setattr(acceleration, "has_fast_bfloat16", lambda device: native)
     model = tiny(name)

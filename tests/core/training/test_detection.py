@@ -12,9 +12,11 @@ pytest.importorskip("torch")
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.data.patches import PatchSampler
 from napari_cellseg.core.data.sources import find_pairs, load_pairs
+from napari_cellseg.core.errors import DeviceError
 from napari_cellseg.core.models.detector import ObjectTargets
 from napari_cellseg.core.models.guide import GuideUNet
 from napari_cellseg.core.progress import finish
+from napari_cellseg.core.training import detection
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.training.detection import (
     DetectionTrainer,
@@ -228,6 +230,19 @@ def test_the_loss_on_validation_is_repeatable_and_changes_nothing(name, data):
     assert not any(part.training for part in trainer.average.modules())
     worse = replace(images[0], image=1 - images[0].image)
     assert trainer.loss_of({}, worse) != first
+
+
+def test_a_processor_without_bfloat16_is_told_before_the_training(data, monkeypatch):
+    """But for networks that find objects one by one, which take float32 there anyway."""
+    monkeypatch.setattr(detection, "can_compute_bfloat16", lambda device: device != "cpu")
+    config = TINY.replace(precision="bfloat16")
+    images = finish(load_pairs(find_pairs(data, "val"), config.normalization))
+    sampler = PatchSampler(images, 32, 1, config.augment, config.targets, 0.5, 0)
+    assert isinstance(make_trainer(config, sampler, "cpu"), DetectionTrainer)
+    dense = config.replace(model="attention-unet", model_params={"width": 0.1})
+    with pytest.raises(DeviceError, match=r"cannot train in bfloat16: set .* float32"):
+        make_trainer(dense, sampler, "cpu")
+    make_trainer(dense.replace(precision="float32"), sampler, "cpu")
 
 
 @pytest.mark.slow

@@ -91,6 +91,7 @@ def test_so_are_those_of_layers_computed_by_onednn(freeze):
     same(quick, plain, settings, 1e-5)
 
 
+@pytest.mark.bfloat16
 @pytest.mark.parametrize("freeze", ["none", "encoder"])
 def test_in_bfloat16_they_differ_as_little_from_float32(freeze):
     exact = config(freeze=freeze, batch_norm="keep")
@@ -103,6 +104,7 @@ def test_in_bfloat16_they_differ_as_little_from_float32(freeze):
     assert after < max(2 * before, 0.02)
 
 
+@pytest.mark.bfloat16
 def test_what_is_fixed_costs_no_graph_and_keeps_its_weights():
     settings = config(freeze="encoder", batch_norm="keep", precision="bfloat16")
     net = network(settings)
@@ -125,6 +127,7 @@ def test_exchanged_weights_count_after_the_forms_are_made_again():
         torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.bfloat16
 def test_depthwise_layers_are_whole_in_float32_only_in_their_backward_pass():
     settings = config(precision="bfloat16")
     net = network(settings)

@@ -79,6 +79,7 @@ def test_saving_anew_forgets_the_self_test_of_other_weights(tested, tiny_network
     assert sorted(path.name for path in tested.iterdir()) == [CARD_FILE, WEIGHTS_FILE]
 
 
+@pytest.mark.bfloat16
 @pytest.mark.parametrize("fast", [False, True])
 def test_rounding_is_no_failure(bundle, tile, monkeypatch, fast):
     monkeypatch.setattr(acceleration, "has_fast_bfloat16", lambda device: not fast)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from napari_cellseg.core._torch import torch
 from napari_cellseg.core.data.patches import PatchSampler
 from napari_cellseg.core.data.sources import LabelledImage
+from napari_cellseg.core.device import can_compute_bfloat16
+from napari_cellseg.core.errors import DeviceError
 from napari_cellseg.core.models.detector import Detector, ObjectTargets, find_architecture
 from napari_cellseg.core.models.guide import GuideUNet
 from napari_cellseg.core.models.mask_heads import number_boxes
@@ -175,7 +177,16 @@ def make_trainer(
     weights: Mapping[str, torch.Tensor] | None = None,
     teacher: Teacher | None = None,
 ) -> Trainer:
-    """Return the trainer of an architecture of either kind; arguments as for `Trainer`."""
+    """Return the trainer of an architecture of either kind; arguments as for `Trainer`.
+
+    Raises
+    ------
+    DeviceError
+        If the device lacks the precision.
+    """
     detector = issubclass(find_architecture(config.model), Detector)
+    reduced = config.precision == "bfloat16" and not detector  # see `DetectionTrainer.loss`
+    if reduced and not can_compute_bfloat16(device):
+        raise DeviceError("This processor cannot train in bfloat16: set the precision to float32.")
     kind = DetectionTrainer if detector else Trainer
     return kind(config, sampler, device, weights, teacher)

@@ -40,6 +40,19 @@ def pressed(layer, key):
     assert layer.keymap[key](layer) is None  # napari takes a result for a generator
 
 
+def test_a_file_that_is_mapped_into_memory_is_not_written_to(tmp_path):
+    """Its labels may be all a person has; what is corrected is saved when they save it."""
+    path = tmp_path / "labels.npy"
+    np.save(path, field())
+    whole = np.load(path, mmap_mode="r+")
+    for data in (whole, whole[:12]):
+        binding, _ = bind(data)
+        binding.layer.mode = "paint"
+        binding.layer.paint((6, 9), 5)
+        assert 5 in binding.layer.data
+    np.testing.assert_array_equal(np.load(path), field())
+
+
 # What napari's own tools do
 
 
@@ -315,9 +328,10 @@ def test_int32_labels_are_corrected_in_place(qtbot):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (-field(), "negative"),
+        (-field(), "make a copy"),
         (-field().astype(np.int64), "-2"),
         (field().astype(np.int64) * 2**31, str(2**32)),
+        (field().astype(np.int64) * 2**31, "number them anew"),
     ],
 )
 def test_numbers_that_are_none_of_objects_are_refused(qtbot, data, words):

@@ -591,6 +591,7 @@ def test_renumber_is_one_step_that_undo_takes_back(qtbot):
     corner = Corner(labels)
     corner.document.decide("Accept", {70: ObjectState("accepted", True)})
     renumbering = Renumbering(corner.bench, JobRunner())
+    corner.told.clear()
     renumbering.start()
     qtbot.waitUntil(lambda: bool(corner.told), timeout=20_000)
     assert corner.told == ["Numbered 1 to 5."]

@@ -12,13 +12,13 @@ from napari.layers import Labels as LabelsLayer
 
 from napari_cellseg.core.errors import EditError
 from napari_cellseg.gui import conversion, layers
+from napari_cellseg.gui.correct.editable import make_editable
 from napari_cellseg.gui.geometry import result_shape_and_order
 from napari_cellseg.session.corrections.ahead import LARGE, Ahead, Way
 from napari_cellseg.session.corrections.delta import Delta, Positions
 from napari_cellseg.session.corrections.document import Document
 from napari_cellseg.session.corrections.history import Step
 from napari_cellseg.session.corrections.log import Log
-from napari_cellseg.session.corrections.numbering import HIGHEST_ID
 from napari_cellseg.session.corrections.states import States
 from napari_cellseg.session.run import Run
 
@@ -72,7 +72,7 @@ class Binding:
         self.axes = axes
         self.run: Run | None = None
         self.origin: tuple[Any, ...] = ()
-        _make_editable(layer)
+        make_editable(layer)
         self.work_out: Callable[[Way, Step], None] | None = None
         self._shown = layer.data
         self._busy = False
@@ -148,6 +148,8 @@ class Binding:
         return self.document.arrive(ahead, conversion.in_label_order(self.layer.data, self.axes))
 
     def _on_step(self, step: Step) -> None:
+        if step.facts is not None:  # undo and redo of a run, also while the tab shows another
+            self.run = step.facts[1]
         done = self.document.history.done
         self.log.follow(step, done[-1] if done else None)
 
@@ -209,7 +211,7 @@ class Binding:
         old = self.document.labels
         self._busy = True  # making it editable changes the data once more
         try:
-            _make_editable(self.layer)
+            make_editable(self.layer)
         except EditError:
             self.layer.data = self._shown
             raise
@@ -248,30 +250,3 @@ def _atom(atom: Any) -> tuple[tuple[npt.NDArray[np.int64], ...], _Values, _Value
     indices, before, after = atom
     *spread, old, new = np.broadcast_arrays(*indices, before, after)
     return tuple(np.asarray(k).reshape(-1) for k in spread), old.reshape(-1), new.reshape(-1)
-
-
-def _make_editable(layer: LabelsLayer) -> None:
-    """Give the layer int32 data in memory.
-
-    Raises
-    ------
-    EditError
-        If its numbers are none of objects, or it is a pyramid.
-    """
-    if layer.multiscale:
-        raise EditError(
-            "A pyramid of labels cannot be corrected: crop a part of it into a layer of its own."
-        )
-    data = layer.data
-    if isinstance(data, np.ndarray) and data.dtype == np.int32 and data.flags.writeable:
-        if int(data.min(initial=0)) < 0:
-            raise EditError("The layer holds negative numbers: objects have numbers from 1 on.")
-        return
-    numbers = np.asarray(data)
-    low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, 0)
-    if low < 0 or high > HIGHEST_ID:
-        raise EditError(
-            f"The layer holds the number {low if low < 0 else high}: objects have numbers from 1 "
-            f"to {HIGHEST_ID}."
-        )
-    layer.data = np.array(numbers, dtype=np.int32, order="C")

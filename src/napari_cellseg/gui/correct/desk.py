@@ -67,6 +67,17 @@ class Desk:
         """Return the binding of a layer, None if it has none."""
         return self._bindings.get(bare(layer))
 
+    def runs_of(self, origin: tuple[Any, ...]) -> list[Binding]:
+        """Return the labels that a run of this part of an image left, the oldest first.
+
+        Parameters
+        ----------
+        origin
+            As of `Binding`; () for all runs.
+        """
+        found = [one for one in self._bindings.values() if one.run is not None and one.origin]
+        return [one for one in found if not origin or one.origin == origin]
+
     def reviewed_before(self, binding: Binding) -> npt.NDArray[np.bool_] | None:
         """Return the reviewed area that is kept with the labels, None if there is none."""
         reviewed = kept_with(binding.layer, binding.axes).reviewed

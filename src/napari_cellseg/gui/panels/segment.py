@@ -107,6 +107,10 @@ class SegmentPanel(Panel):
         run.device.setCurrentIndex(run.device.findData(self._preferences.runtime.device))
         self.choosing.begin()
         self._show_result(None)
+        left = self.result.earlier()  # by a tab that was closed
+        if left is not None and left.run is not None:
+            shown = left.run.with_labels(left.document.decided())
+            self._on_taken_up(left.layer, shown, left.origin)
 
     def _on_run_requested(self) -> None:
         come_forward(self)
@@ -172,6 +176,13 @@ class SegmentPanel(Panel):
             return
         self.live.stop()
         self.removed.hide()
+        earlier = self.result.earlier(request)
+        if earlier is not None and earlier.run is not None:  # what was corrected in it stays
+            before = earlier.run.with_labels(earlier.document.decided())
+            self.result.adopt(earlier.layer, before, earlier.origin)
+            self.session.accept(before)
+            self.live.adopt(run)
+            return
         self.session.accept(run)
         self.result.show(fresh, request)
         self._show_result(run)
@@ -253,3 +264,5 @@ class SegmentPanel(Panel):
         self.removed.hide()
         self.choosing.stop()
         self.warm_up.stop()
+        self.result.leave()
+        self.desk.run_requested.disconnect(self._on_run_requested)

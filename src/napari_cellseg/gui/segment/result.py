@@ -67,6 +67,11 @@ class ResultLayer(QObject):
         self.layer, self.axes = layer, ""  # as the layer tells
         self._bind(run, origin)
 
+    def leave(self) -> None:
+        """Leave the layer to its user; nothing is shown or told any more."""
+        self._forget()
+        self._desk.settings_found.disconnect(self._on_settings_found)
+
     def _bind(self, run: Run, origin: tuple[Any, ...]) -> None:
         self._origin = origin
         self.binding = self._desk.bind(self.layer, self.axes)
@@ -135,13 +140,27 @@ class ResultLayer(QObject):
         return (
             self.binding is not None
             and self.binding.layer in self._viewer.layers
-            and self.binding.run is not None
-            and self.binding.document.labels.shape == self.binding.run.planes.shape
+            and _shows_its_run(self.binding)
         )
 
     def continues(self, request: Request) -> bool:
         """Whether the run is one of the same part of the same image as is shown."""
         return self.is_ours and self._origin == _origin(request)
+
+    def earlier(self, request: Request | None = None) -> Binding | None:
+        """Return labels that an earlier run left, still open: of the same part of the same image.
+
+        Parameters
+        ----------
+        request
+            Says of which; None for the selected labels, else those of the last run of all.
+        """
+        found = self._desk.runs_of(() if request is None else _origin(request))
+        found = [one for one in found if _shows_its_run(one) and one.layer in self._viewer.layers]
+        if request is None:
+            active = self._viewer.layers.selection.active
+            found.sort(key=lambda one: one.layer is active)
+        return found[-1] if found else None
 
     @property
     def version(self) -> int:
@@ -172,6 +191,11 @@ class ResultLayer(QObject):
             self.binding.document.stepped.disconnect(self._on_stepped)
         self.layer = self.binding = None
         self._origin = ()
+
+
+def _shows_its_run(binding: Binding) -> bool:
+    run = binding.run
+    return run is not None and binding.document.labels.shape == run.planes.shape
 
 
 def _origin(request: Request) -> tuple[Any, ...]:

@@ -1,0 +1,104 @@
+"""Runs on an image whose labels are still open: they go on, with what was corrected in them."""
+
+import numpy as np
+import pytest
+
+from .conftest import Tab, discs
+
+
+@pytest.fixture
+def two(tab):
+    """The tab with results of two images; the first was corrected."""
+    one = tab.viewer.add_image(discs(), name="one")
+    other = tab.viewer.add_image(discs(seed=3), name="other")
+    labels = {}
+    for image in (one, other):
+        tab.panel.view.image.choose(image)
+        tab.run()
+        labels[image.name] = tab.layer
+        if image is one:
+            tab.layer.brush_size, tab.layer.mode = 9, "paint"
+            tab.layer.paint((40, 60), 999)
+    assert labels["one"] is not labels["other"]
+    return one, other, labels
+
+
+def test_the_labels_of_an_image_go_on_after_those_of_another(tab, two):
+    one, _, labels = two
+    first, count = labels["one"], len(tab.viewer.layers)
+    corrected = first.data.copy()
+    painted, second = corrected == 999, labels["other"].data.copy()
+    assert painted.any()
+    tab.panel.view.image.choose(one)
+    tab.move("min_area", 170)  # the settings of the second, and of what comes
+    before = labels["other"].data.copy()
+    tab.run()
+    assert tab.layer is first
+    assert len(tab.viewer.layers) == count
+    np.testing.assert_array_equal(first.data == 999, painted)
+    assert tab.panel.session.run.recipe.post.min_area == 170
+    areas = np.bincount(first.data[first.data != 999])[1:]
+    assert areas[areas > 0].min() >= 170
+    np.testing.assert_array_equal(labels["other"].data, before)
+    assert (before != second).any()
+    binding = tab.panel.result.binding
+    binding.undo()
+    np.testing.assert_array_equal(first.data, corrected)
+    assert tab.panel.session.recipe.post.min_area == 16, "the sliders go back as well"
+    binding.undo()
+    assert not (first.data == 999).any()
+
+
+def test_labels_that_were_removed_or_are_of_another_part_do_not_go_on(tab, two):
+    one, other, labels = two
+    tab.viewer.layers.remove(labels["one"])
+    tab.panel.view.image.choose(one)
+    tab.run()
+    assert tab.layer not in labels.values()
+    tab.panel.view.image.choose(other)
+    tab.viewer.layers.selection.active = other
+    tab.viewer.add_shapes([[10, 10], [10, 90], [90, 90], [90, 10]], shape_type="rectangle")
+    tab.panel.session.change(scope="region")
+    tab.run()
+    assert tab.layer not in labels.values()
+    assert tab.labels.shape != labels["other"].data.shape
+
+
+@pytest.mark.parametrize("selected", ["one", "other", ""])
+def test_a_tab_that_is_opened_anew_takes_up_the_labels(tab, two, qtbot, selected):
+    """The selected ones, else those of the last run; sliders and runs go on."""
+    labels = two[2]
+    tab.move("min_area", 60)
+    tab.close()
+    tab.viewer.layers.selection.active = labels[selected] if selected else None
+    tab.panel = Tab(qtbot, tab.viewer).panel
+    expected = labels[selected or "other"]
+    assert tab.layer is expected
+    smallest = tab.panel.view.live.form.controls["min_area"]
+    assert smallest.value() == (16 if selected == "one" else 60)
+    before = expected.data.copy()
+    tab.move("min_area", 170)
+    assert (expected.data != before).any()
+    np.testing.assert_array_equal(expected.data == 999, before == 999)
+    tab.panel.view.image.choose(two[0] if selected == "one" else two[1])
+    count = len(tab.viewer.layers)
+    tab.run()
+    assert len(tab.viewer.layers) == count
+    assert tab.layer is expected
+
+
+def test_undo_in_labels_that_the_tab_does_not_show(tab, two):
+    """It takes their settings back, and leaves those of the tab alone."""
+    one, other, labels = two
+    tab.panel.view.image.choose(one)
+    tab.run()
+    tab.move("min_area", 170)
+    binding = tab.panel.result.binding
+    tab.panel.view.image.choose(other)
+    tab.run()
+    assert tab.layer is labels["other"]
+    assert binding.run.recipe.post.min_area == 170
+    binding.undo()
+    tab.settle()
+    assert binding.run.recipe.post.min_area == 16
+    assert tab.panel.session.recipe.post.min_area == 170

@@ -12,8 +12,9 @@ from napari_cellseg.cli.choices import (
     add_recipe_options,
     chosen_recipe,
 )
-from napari_cellseg.cli.console import complain, counted, follow, say
+from napari_cellseg.cli.console import complain, follow, say
 from napari_cellseg.core.errors import SettingsError
+from napari_cellseg.core.wording import counted
 
 if TYPE_CHECKING:
     from napari_cellseg.core.batch.inputs import BatchInput

@@ -54,11 +54,6 @@ def complain(text: str) -> None:
     sys.stderr.flush()
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun: ``"1 object"``, ``"2 objects"``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def follow(workflow: Generator[Progress, None, R], title: str = "") -> R:
     """Run a workflow to its end, show its progress, and return its result.
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_cellseg.cli.choices import MEASURED, split_setting
-from napari_cellseg.cli.console import complain, counted, follow, say
+from napari_cellseg.cli.console import complain, follow, say
 from napari_cellseg.core.errors import OutputError
+from napari_cellseg.core.wording import counted
 
 if TYPE_CHECKING:
     from napari_cellseg.core.arrays import Image

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cellseg.cli.console import complain, counted, follow, say
+from napari_cellseg.cli.console import complain, follow, say
 from napari_cellseg.core.errors import OutputError, SettingsError
 from napari_cellseg.core.measure.settings import MeasureSettings
+from napari_cellseg.core.wording import counted
 
 if TYPE_CHECKING:
     from napari_cellseg.core.measure.table import MeasureTable

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_cellseg.cli.choices import add_reading_options, add_recipe_options, chosen_recipe
-from napari_cellseg.cli.console import complain, counted, follow, say
+from napari_cellseg.cli.console import complain, follow, say
 from napari_cellseg.core.errors import CellsegError, DeviceError, OutputError
+from napari_cellseg.core.wording import counted
 
 if TYPE_CHECKING:
     from napari_cellseg.core.recipe import Recipe

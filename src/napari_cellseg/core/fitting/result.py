@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_cellseg.core.components import Params
 from napari_cellseg.core.fitting.tally import FitScore
+from napari_cellseg.core.wording import counted
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ class FitResult:
         ]
         if not self.worthwhile:
             lines.append(
-                f"No settings agree better with the {self.objects} reviewed objects by more than "
+                f"No settings agree better with the {counted(self.objects, 'reviewed object')} by more than "
                 "chance: the present ones are kept."
             )
             return "\n".join(lines)
-        lines.append(f"On {self.objects} reviewed objects, with these changes:")
+        lines.append(f"On {counted(self.objects, 'reviewed object')}, with these changes:")
         width = max(map(len, self.changes))
         for name, (old, new) in self.changes.items():
             lines.append(f"  {name:{width}}  {old} -> {new}")

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QListView, QVBoxLayout, QWidget
 from napari_cellseg.core.agreement.error_list import ErrorList
 from napari_cellseg.core.agreement.intervals import Interval
 from napari_cellseg.core.agreement.result import Agreements
+from napari_cellseg.core.wording import counted
 from napari_cellseg.gui.boxes.errors_model import ErrorsModel
 from napari_cellseg.gui.boxes.group import wide_button
 from napari_cellseg.gui.boxes.plot_area import PlotArea
@@ -122,7 +123,7 @@ class CompareResultBox(QWidget):
             self.show_errors(None)
             return
         rows = [_score(title, result.summary[key]) for key, title in _SCORES.items()]
-        told = f"{result.n_labels} objects; {result.n_reference} in the reference."
+        told = f"{counted(result.n_labels, 'object')}; {result.n_reference} in the reference."
         self.scores.setText(f"<p>{told}</p><table>{''.join(rows)}</table>")
 
     def show_kinds(self, kinds: Sequence[tuple[str, int]]) -> None:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_cellseg.core.fitting.result import FitResult
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.progress import Progress
+from napari_cellseg.core.wording import counted
 
 
 class FitBox(QWidget):
@@ -95,14 +96,14 @@ class FitBox(QWidget):
         before, after = result.before, result.after
         if not result.worthwhile:
             self._show(
-                f"The present settings fit the {result.objects} reviewed objects best "
+                f"The present settings fit the {counted(result.objects, 'reviewed object')} best "
                 f"(PQ {before.pq:.3f}, AP {before.ap:.3f})."
             )
             return
         changes = "; ".join(_changes(result.changes))
         self._show(
-            f"On {result.objects} reviewed objects: PQ {before.pq:.3f} to {after.pq:.3f}, "
-            f"AP {before.ap:.3f} to {after.ap:.3f}. {changes}.",
+            f"On {counted(result.objects, 'reviewed object')}: PQ {before.pq:.3f} to "
+            f"{after.pq:.3f}, AP {before.ap:.3f} to {after.ap:.3f}. {changes}.",
             answer=True,
         )
 

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cellseg.core.wording import counted
 from napari_cellseg.session.finetuning.overview import SourceRow
 
 _ICON = 40  # px
@@ -128,7 +129,7 @@ class SourcesBox(QWidget):
 def _lines(row: SourceRow) -> tuple[str, str]:
     if row.problem:
         return row.name, row.problem
-    objects = "1 object" if row.objects == 1 else f"{row.objects} objects"
+    objects = counted(row.objects, "object")
     parts = [objects + (f" ({row.decided} by hand)" if row.decided else "")]
     if row.of_planes > 1:
         parts.append(f"{row.planes} of {row.of_planes} planes")

@@ -14,6 +14,7 @@ from napari_cellseg.core.components import Params
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.measure.settings import MeasureSettings
 from napari_cellseg.core.progress import Progress
+from napari_cellseg.core.wording import counted
 from napari_cellseg.gui.boxes.export import ExportBox
 from napari_cellseg.gui.boxes.measure import MeasureBox
 from napari_cellseg.gui.correct.desk import with_decisions
@@ -165,7 +166,7 @@ class Export(QObject):
     def _on_written(self, order: ExportOrder, data: Any, count: int) -> None:
         if order.format == _FIRST:
             note_saved(data)  # the file holds all that was corrected
-        objects = "1 object" if count == 1 else f"{count} objects"
+        objects = counted(count, "object")
         self._box.show_message(f"{objects} written to '{order.path}'.")
 
     def _on_finished(self) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 
 from napari_cellseg.core.editing.ready import load_slow_parts
+from napari_cellseg.core.wording import counted
 from napari_cellseg.gui.boxes.correct_view import CorrectView
 from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import desk_of
@@ -164,8 +165,9 @@ class CorrectPanel(Panel):
         where = " on this plane" if document.labels.ndim > 2 else ""
         accepted = len(document.states.where("accepted"))
         edited = len(document.states.where("edited"))
-        objects = "1 object" if here == 1 else f"{here} objects"
-        labels.show_status(f"{objects}{where}; {edited} edited, {accepted} accepted.")
+        labels.show_status(
+            f"{counted(here, 'object')}{where}; {edited} edited, {accepted} accepted."
+        )
 
     def shut_down(self) -> None:
         """Put the tool down and cancel what runs."""

@@ -74,8 +74,8 @@ class FitResult:
         ]
         if not self.worthwhile:
             lines.append(
-                f"No settings agree better with the {counted(self.objects, 'reviewed object')} by more than "
-                "chance: the present ones are kept."
+                f"No settings agree better with the {counted(self.objects, 'reviewed object')} by "
+                "more than chance: the present ones are kept."
             )
             return "\n".join(lines)
         lines.append(f"On {counted(self.objects, 'reviewed object')}, with these changes:")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Vectors
+from napari.utils.theme import get_theme
 
 from napari_cellseg.core.measure.measure import measure
 from napari_cellseg.core.measure.table import MeasureTable
@@ -390,3 +391,15 @@ def test_every_control_is_named_and_explained(simple):
                 named = widget.accessibleName()
             assert named, widget
     assert simple.panel.view.minimumSizeHint().width() <= 300
+
+
+def test_plots_follow_the_theme_of_the_viewer(simple):
+    """The key that switches themes changes the viewer's alone, not that of the settings."""
+    simple.measure()
+    area = simple.panel.view.histogram.area
+    simple.qtbot.waitUntil(lambda: area.plot is not None, timeout=ROOM)
+    for theme in ("light", "dark"):
+        simple.viewer.theme = theme
+        wanted = get_theme(theme).background.as_hex("long")
+        assert area.colours.background == wanted
+        assert area.plot.backgroundBrush().color().name() == wanted

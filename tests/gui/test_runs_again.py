@@ -3,6 +3,11 @@
 import numpy as np
 import pytest
 
+from napari_cellseg.core.postprocess.params import PostParams
+from napari_cellseg.core.zoo.store import find_model
+from napari_cellseg.gui.contributions import open_dock
+from napari_cellseg.gui.panel_registry import PANELS
+
 from .conftest import Tab, discs
 
 
@@ -102,3 +107,39 @@ def test_undo_in_labels_that_the_tab_does_not_show(tab, two):
     tab.settle()
     assert binding.run.recipe.post.min_area == 16
     assert tab.panel.session.recipe.post.min_area == 170
+
+
+def test_a_dock_that_was_removed_leaves_nothing_behind(make_napari_viewer, qtbot, valleys, cold):
+    """What is told to the tabs then reaches those of the new dock, and none that is gone."""
+    viewer = make_napari_viewer(show=True)
+    image = viewer.add_image(discs(), name="one")
+    dock = open_dock(viewer)
+    for name in PANELS.names():
+        dock.panel(name)
+    panel = old = dock.panel("segment")
+    panel.run_active_layer()
+    qtbot.waitUntil(lambda: not panel.network.running and not panel.live.busy, timeout=60_000)
+    layer, desk = panel.result.layer, panel.desk
+    viewer.window.remove_dock_widget(dock)
+    qtbot.wait(50)
+    desk.bind(viewer.add_labels(discs().astype(np.int32) // 100, name="more"))
+    desk.model_chosen.emit(str(find_model("valleys").folder))
+    viewer.layers.remove("more")
+    viewer.layers.selection.active = layer
+
+    dock = open_dock(viewer)
+    panel = dock.panel("segment")
+    assert panel.result.layer is layer
+    assert old.result.layer is None
+    for name in PANELS.names():
+        dock.panel(name)
+    before = layer.data.copy()
+    desk.settings_found.emit(desk.of(layer), PostParams(min_area=170))
+    qtbot.waitUntil(lambda: not panel.live.busy, timeout=60_000)
+    assert (layer.data != before).any()
+    panel.view.image.choose(image)
+    desk.run_requested.emit()
+    qtbot.waitUntil(lambda: not panel.network.running and not panel.live.busy, timeout=60_000)
+    assert list(viewer.layers) == [image, layer]
+    dock.panel("segment").shut_down()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)

@@ -54,7 +54,7 @@ class Compare(QObject):
         self._job: Job | None = None
         self.report: Report | None = None
         self.tour = ErrorTour(subject, box.results, self)
-        self.curve = ErrorCurve(runner, box.results.curve, self)
+        self.curve = ErrorCurve(subject.viewer, runner, box.results.curve, self)
         box.file_requested.connect(self.ask_file)
         box.compare_requested.connect(self.start)
         box.cancel_requested.connect(self.cancel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Qt
 
 from napari_cellseg.core.agreement.intervals import Intervals
@@ -20,9 +21,15 @@ _BAND = 0.25  # opacity
 class ErrorCurve(QObject):
     """The curve of a comparison; its library is loaded with the first one."""
 
-    def __init__(self, runner: JobRunner, area: PlotArea, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        runner: JobRunner,
+        area: PlotArea,
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._runner, self._area = runner, area
+        self._viewer, self._runner, self._area = viewer, runner, area
         self._scores: Intervals | None = None
 
     def show(self, scores: Intervals) -> None:
@@ -44,7 +51,7 @@ class ErrorCurve(QObject):
         area, scores = self._area, self._scores
         if area.plot is None or scores is None:
             return
-        area.show_colours(theme_colours())
+        area.show_colours(theme_colours(self._viewer))
         area.plot.clear()
         library, xs = area.library, list(map(float, THRESHOLDS))
         for which, names in ((2, AP_NAMES), (1, F1_NAMES)):

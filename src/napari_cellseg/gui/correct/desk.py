@@ -24,8 +24,8 @@ class Desk:
     """Knows the binding of each labels layer; ``bound(Binding)`` tells of a new one.
 
     From tab to tab: ``settings_found(Binding, PostParams)`` for the sliders,
-    ``model_chosen(str)`` with the folder of a model to segment with from now on, and
-    ``run_requested()`` to segment again.
+    ``model_chosen(str)`` with the folder of a model to segment with from now on,
+    ``run_requested()`` to segment again, and ``opened()`` when another tab Segment takes over.
     """
 
     bound = Signal(object)
@@ -33,6 +33,7 @@ class Desk:
     settings_found = Signal(object, object)
     model_chosen = Signal(str)
     run_requested = Signal()
+    opened = Signal()
 
     def __init__(self, layers: LayerList) -> None:
         self._layers = ref(layers)  # a desk must not keep its viewer in memory

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari.settings import get_settings
+from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 
 from napari_cellseg.gui.boxes.curve import CurveColours
 
 
-def theme_colours() -> CurveColours:
-    """Return the colours of the present theme."""
-    theme = get_theme(get_settings().appearance.theme)
+def theme_colours(viewer: ViewerModel) -> CurveColours:
+    """Return the colours of a viewer's present theme, which may be another than in the settings."""
+    theme = get_theme(viewer.theme)
     return CurveColours(
         background=_hex(theme.background),
         text=_hex(theme.text),
@@ -21,9 +21,9 @@ def theme_colours() -> CurveColours:
     )
 
 
-def follow_theme(slot: Any) -> None:
-    """Call `slot` after each change of the theme."""
-    get_settings().appearance.events.theme.connect(slot)
+def follow_theme(viewer: ViewerModel, slot: Any) -> None:
+    """Call `slot` after each change of a viewer's theme."""
+    viewer.events.theme.connect(slot)
 
 
 def _hex(colour: Any) -> str:

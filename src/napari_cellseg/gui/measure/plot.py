@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.components import ViewerModel
 from qtpy.QtCore import QObject, QTimer
 
 from napari_cellseg.gui.boxes.histogram import COUNT, HistogramBox
@@ -27,13 +28,14 @@ class Plot(QObject):
 
     def __init__(
         self,
+        viewer: ViewerModel,
         selection: Selection,
         runner: JobRunner,
         box: HistogramBox,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._selection, self._runner, self._box = selection, runner, box
+        self._viewer, self._selection, self._runner, self._box = viewer, selection, runner, box
         self._asked = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -63,14 +65,14 @@ class Plot(QObject):
         self._draw_soon()
 
     def _on_library(self, library: Any) -> None:
-        self._box.area.show_colours(theme_colours())
+        self._box.area.show_colours(theme_colours(self._viewer))
         self._box.area.begin(library)
         self.draw()
 
     def follow_theme(self) -> None:
         """Take the colours of another theme."""
         if self._box.area.plot is not None:
-            self._box.area.show_colours(theme_colours())
+            self._box.area.show_colours(theme_colours(self._viewer))
             self.draw()
 
     def _draw_soon(self) -> None:

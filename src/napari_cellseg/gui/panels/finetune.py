@@ -51,7 +51,7 @@ class FineTunePanel(Panel):
         super().__init__()
         self._asked = False  # for a preview that has not come yet
         self.runner = JobRunner(self)
-        self.desk = desk_of(napari_viewer)
+        self._viewer, self.desk = napari_viewer, desk_of(napari_viewer)
         self.view = view = FineTuneView()
         preferences = read_preferences()
         self.sources = Sources(napari_viewer, self.runner, view.sources, self)
@@ -78,7 +78,7 @@ class FineTunePanel(Panel):
         self.gate.shown.connect(lambda: view.show_verdict(True))
         self.gate.dismissed.connect(lambda: view.show_verdict(False))
         self.desk.model_chosen.connect(self._on_model_chosen)
-        follow_theme(self._on_theme)
+        follow_theme(self._viewer, self._on_theme)
 
     def _connect_run(self) -> None:
         run, runs = self.view.run, self.runs
@@ -193,7 +193,7 @@ class FineTunePanel(Panel):
         self.view.training.show_message(str(error))
 
     def _on_theme(self) -> None:
-        self.view.run.curve.show_colours(theme_colours())
+        self.view.run.curve.show_colours(theme_colours(self._viewer))
 
     def shut_down(self) -> None:
         """Stop; a training keeps its checkpoint, and the next start offers to go on."""

@@ -47,7 +47,7 @@ class MeasurePanel(Panel):
         self.measuring = Measuring(self.subject, self.selection, self.runner, view.measure, self)
         self.objects = ObjectsTable(self.selection, view.table, self)
         self.picking = Picking(self.subject, self.selection, self.runner, self)
-        self.plot = Plot(self.selection, self.runner, view.histogram, self)
+        self.plot = Plot(napari_viewer, self.selection, self.runner, view.histogram, self)
         self.export = Export(
             self.subject, self.measuring, self.runner, view.export, view.measure, self
         )
@@ -64,7 +64,7 @@ class MeasurePanel(Panel):
         subject.listed.connect(self._on_listed)
         self.selection.table_changed.connect(self._on_table)
         self._viewer.layers.selection.events.active.connect(self._on_active)
-        follow_theme(self._on_theme)
+        follow_theme(self._viewer, self._on_theme)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """Take up the labels that are selected, and link table and viewer."""

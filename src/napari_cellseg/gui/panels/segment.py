@@ -73,6 +73,8 @@ class SegmentPanel(Panel):
         view, choosing = self.view, self.choosing
         choosing.changed.connect(self._follow_state)
         choosing.failed.connect(self.show_failure)
+        self.desk.opened.emit()  # before anything of this one is connected
+        self.desk.opened.connect(self._on_another_opened)
         self.desk.run_requested.connect(self._on_run_requested)
         view.run.device_changed.connect(self._on_device)
         view.run.scope_changed.connect(lambda scope: self.session.change(scope=scope))
@@ -257,6 +259,15 @@ class SegmentPanel(Panel):
         if self._preferences.runtime.warm_up:
             QTimer.singleShot(_WARM_UP_MS, self.warm_up.start)
 
+    def _on_another_opened(self) -> None:
+        """Leave labels and viewer to a new tab if the dock of this one was removed."""
+        if self.window().isVisible():
+            return
+        self.live.stop()
+        self.result.leave()
+        self.desk.run_requested.disconnect(self._on_run_requested)
+        self.desk.opened.disconnect(self._on_another_opened)
+
     def shut_down(self) -> None:
         """Cancel what runs; nothing is delivered any more."""
         self.network.cancel("The tab was closed: the run was cancelled.")
@@ -264,5 +275,3 @@ class SegmentPanel(Panel):
         self.removed.hide()
         self.choosing.stop()
         self.warm_up.stop()
-        self.result.leave()
-        self.desk.run_requested.disconnect(self._on_run_requested)

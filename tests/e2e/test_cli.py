@@ -344,7 +344,12 @@ class TestModels:
         status, said, _ = run("models", "show", bright_model)
         assert status == 0
         assert "Network: brightness" in said
+        before = run("models", "show", "--json", bright_model)
         status, said, _ = run("models", "show", bright_model, "--json")
+        assert before == (status, said, "")
+        for words in ((bright_model, "--json", bright_model), ("--json", bright_model, "more")):
+            assert run("models", "show", *words)[0] == 2
+        assert run("segment", bright_model, "--no-such")[0] == 2
         assert json.loads(said)["architecture"] == "brightness"
         assert "bright" in [one["name"] for one in json.loads(run("models", "--json")[1])]
 

@@ -96,7 +96,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
             module = _module(name)
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    return parser.parse_args(argv)
+    arguments, more = parser.parse_known_args(argv)
+    late: str | None = getattr(arguments, "late", None)
+    if late and getattr(arguments, late) is None and more and not more[0].startswith("-"):
+        setattr(arguments, late, more.pop(0))
+    if more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    return arguments
 
 
 def _module(command: str) -> ModuleType:

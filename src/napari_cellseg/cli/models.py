@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="name, folder or zip of a model; 'install' also takes the address of a zip",
     )
+    parser.set_defaults(late="model")  # argparse takes it for missing if an option stands before
     parser.add_argument("--json", action="store_true", help="list, show: print JSON")
     parser.add_argument(
         "--check", action="store_true", help="show: load the model and run its self-test"

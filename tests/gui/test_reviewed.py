@@ -144,6 +144,7 @@ def test_a_turned_rectangle_adds_only_what_it_covers(qtbot, corner):
 
 
 def test_a_rectangle_beside_the_labels_is_told(qtbot, corner):
+    corner.told.clear()
     corner.box.rectangle.click()
     shapes = corner.viewer.layers.selection.active
     shapes.add_rectangles(np.array([[0, 30, 40], [0, 30, 45], [0, 40, 45], [0, 40, 40]], float))

@@ -148,8 +148,9 @@ class Binding:
         return self.document.arrive(ahead, conversion.in_label_order(self.layer.data, self.axes))
 
     def _on_step(self, step: Step) -> None:
-        if step.facts is not None:  # undo and redo of a run, also while the tab shows another
-            self.run = step.facts[1]
+        run = step.facts[1] if step.facts is not None else None
+        if isinstance(run, Run):  # undo and redo of a run, also while the tab shows another
+            self.run = run
         done = self.document.history.done
         self.log.follow(step, done[-1] if done else None)
 

@@ -260,12 +260,16 @@ def test_two_real_patches_are_learnt_by_heart(name, shared_data, tmp_path):
         model=name,
         model_params={"width": "small"},
         patch_size=96,
-        steps=240,
+        steps=480,
         epoch_steps=40,
         ema=0.9,
         learning_rate=1e-3,
         augment={**ONLY_GEOMETRY, "rotate": False},
         post={},
     )
-    result = finish(train(config, [folder], tmp_path / "out", device="cpu"))
-    assert result.best["ap50"] >= 0.95
+    scores = []
+    for step in train(config, [folder], tmp_path / "out", device="cpu"):
+        scores.append(step.metrics.get("ap50", 0.0))
+        if scores[-1] >= 0.95:
+            break
+    assert max(scores) >= 0.95

@@ -75,6 +75,7 @@ def test_a_tab_that_is_opened_anew_takes_up_the_labels(tab, two, qtbot, selected
     labels = two[2]
     tab.move("min_area", 60)
     tab.close()
+    qtbot.wait(50)  # until Qt has deleted it
     tab.viewer.layers.selection.active = labels[selected] if selected else None
     tab.panel = Tab(qtbot, tab.viewer).panel
     expected = labels[selected or "other"]
@@ -143,3 +144,18 @@ def test_a_dock_that_was_removed_leaves_nothing_behind(make_napari_viewer, qtbot
     assert list(viewer.layers) == [image, layer]
     dock.panel("segment").shut_down()
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+
+
+def test_a_slider_that_moves_while_a_run_goes_on_counts(tab, two):
+    """Also where the run goes on with labels that the tab has shown, or shows."""
+    one, other, labels = two
+    for image in (other, one):
+        tab.panel.view.image.choose(image)
+        tab.panel.run()
+        control = tab.panel.view.live.form.controls["min_area"]
+        wanted = 240 if image is other else 170
+        control.set_value(wanted)
+        control.changed.emit(wanted)
+        tab.settle()
+        assert tab.layer is labels[image.name]
+        assert tab.panel.session.run.recipe.post.min_area == wanted

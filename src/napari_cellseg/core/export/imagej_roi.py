@@ -154,7 +154,7 @@ def _regions(path: Path) -> Iterator[tuple[str, roifile.ImagejRoi, dict[str, str
                 roi = roifile.ImagejRoi.frombytes(archive.read(info))
                 lines = [line.partition(":") for line in roi.props.splitlines()]
                 yield roi.name, roi, {key.strip(): value.strip() for key, _, value in lines}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, RuntimeError) as error:
         raise ValueError(str(error)) from error
 
 

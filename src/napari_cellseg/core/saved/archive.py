@@ -61,7 +61,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except FileNotFoundError as error:
         raise DataError(f"There is no file '{path}': check the path.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise DataError(
             f"'{path.name}' is no saved work, or was damaged or cut off while it was copied "
             f"({error}): copy it again, or open an earlier one."

@@ -143,7 +143,7 @@ def _onnx(network: DenseModel, card: Card) -> bytes:
             opset_version=OPSET,
             verbose=False,
         )
-    except (RuntimeError, ValueError, NotImplementedError) as error:
+    except (RuntimeError, ValueError) as error:
         raise ModelError(
             f"The network '{card.architecture}' cannot be written as ONNX "
             f"({str(error).splitlines()[0]}): export the model without --format."

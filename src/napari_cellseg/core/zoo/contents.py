@@ -181,7 +181,7 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
             f"'{path.name}' is not a readable zip, or was cut off while it was copied ({error}): "
             "download or copy it again."
         ) from error
-    except (NotImplementedError, RuntimeError) as error:
+    except RuntimeError as error:
         raise ModelError(
             f"'{path.name}' is packed in a way that is not opened here ({error}): pack the files "
             "of the model with an ordinary zip program, without a password."

@@ -261,9 +261,12 @@ class SegmentPanel(Panel):
 
     def _on_another_opened(self) -> None:
         """Leave labels and viewer to a new tab if the dock of this one was removed."""
-        if self.window().isVisible():
-            return
-        self.live.stop()
+        try:
+            if self.window().isVisible():
+                return
+            self.live.stop()
+        except RuntimeError:  # Qt has deleted it, and Python has not yet
+            pass
         self.result.leave()
         self.desk.run_requested.disconnect(self._on_run_requested)
         self.desk.opened.disconnect(self._on_another_opened)

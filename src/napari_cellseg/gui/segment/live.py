@@ -126,9 +126,9 @@ class LiveUpdater(QObject):
 
     def adopt(self, new: Run) -> None:
         """Replace the result by a run of the same part, keeping what a person decided."""
-        run = self._session.run
+        run, post = self._session.run, self._session.recipe.post  # may have changed meanwhile
         if run is not None:
-            self._submit(run, lambda decided: new.relabelled(new.recipe.post, decided), new)
+            self._submit(run, lambda decided: new.relabelled(post, decided), new)
 
     def _submit_whole(self) -> None:
         run, post = self._session.run, self._session.recipe.post

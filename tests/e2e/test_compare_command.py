@@ -80,6 +80,15 @@ def test_json(run, folders, bright_model):
     assert json.loads(run(*base, "--reference")[1])["reference"][0]["data"] == "MoNuSeg"
 
 
+@pytest.mark.parametrize("command", ["compare", "evaluate"])
+def test_specks_may_be_left_out(run, folders, bright_model, command):
+    models = "--models" if command == "compare" else "--model"
+    base = (command, models, bright_model, "--data", folders[0], "--json")
+    said = json.loads(run(*base, "--smallest", "24")[1])
+    assert said["smallest"] == 24
+    assert json.loads(run(*base)[1])["smallest"] == 0
+
+
 def test_a_part_of_the_split(run, folders, bright_model):
     (folders[0] / "split.json").write_text(json.dumps({"train": ["f"], "val": []}))
     base = ("compare", "--models", bright_model, "--data", folders[0])

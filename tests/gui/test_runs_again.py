@@ -1,5 +1,7 @@
 """Runs on an image whose labels are still open: they go on, with what was corrected in them."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.zoo.store import find_model
 from napari_cellseg.gui.contributions import open_dock
 from napari_cellseg.gui.panel_registry import PANELS
+from napari_cellseg.session.run import Run
 
 from .conftest import Tab, discs
 
@@ -159,3 +162,35 @@ def test_a_slider_that_moves_while_a_run_goes_on_counts(tab, two):
         tab.settle()
         assert tab.layer is labels[image.name]
         assert tab.panel.session.run.recipe.post.min_area == wanted
+
+
+def test_a_slider_does_not_push_out_a_run_that_waits_for_an_earlier_move(tab, two, monkeypatch):
+    """Labels of a move are being made, a run ends and waits for them, and the slider moves on."""
+    go_on, begun = threading.Event(), threading.Event()
+    relabelled = Run.relabelled
+
+    def held(self, post, decided=None):
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(60)
+        return (yield from relabelled(self, post, decided))
+
+    _, _, labels = two
+    before = tab.panel.session.run
+    control = tab.panel.view.live.form.controls["min_area"]
+    monkeypatch.setattr(Run, "relabelled", held)
+    try:
+        control.set_value(100)
+        control.changed.emit(100)
+        tab.qtbot.waitUntil(begun.is_set, timeout=60_000)
+        tab.panel.run()
+        tab.qtbot.waitUntil(lambda: not tab.panel.network.running, timeout=60_000)
+        assert tab.panel.session.run is before
+        control.set_value(170)
+        control.changed.emit(170)
+    finally:
+        go_on.set()
+    tab.settle()
+    assert tab.layer is labels["other"]
+    assert tab.panel.session.run.recipe.post.min_area == 170
+    assert tab.panel.session.run.planes is not before.planes

@@ -24,6 +24,7 @@ def evaluate(
     labels: str | Path | None = None,
     part: str | None = "val",
     device: str = "auto",
+    smallest: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Evaluation:
     """Score a model, or labels made elsewhere, against true labels.
@@ -38,6 +39,8 @@ def evaluate(
         Folder of label images to score instead of running a model.
     part
         Part of ``split.json`` to take in folders that have one; None takes every image.
+    smallest
+        Objects of fewer pixels count on neither side.
 
     Returns
     -------
@@ -59,9 +62,12 @@ def evaluate(
     from napari_cellseg.core.workflows import evaluate as workflows
 
     if labels is not None:
-        return drain(workflows.evaluate_labels(Path(labels), folders_of(data), part=part), progress)
+        made = workflows.evaluate_labels(
+            Path(labels), folders_of(data), part=part, smallest=smallest
+        )
+        return drain(made, progress)
     run = workflows.evaluate(
-        choose_recipe(recipe, model), folders_of(data), part=part, device=device
+        choose_recipe(recipe, model), folders_of(data), part=part, device=device, smallest=smallest
     )
     return drain(run, progress)
 
@@ -72,13 +78,14 @@ def compare(
     *,
     part: str | None = "val",
     device: str = "auto",
+    smallest: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Comparison:
     """Score, time and measure several models on the same labelled images.
 
     Parameters
     ----------
-    data, part
+    data, part, smallest
         As of `evaluate`.
     models
         Names or folders of models; each runs with its card's settings.
@@ -104,7 +111,8 @@ def compare(
     """
     from napari_cellseg.core.workflows.compare import compare as workflow
 
-    return drain(workflow(models, folders_of(data), part=part, device=device), progress)
+    run = workflow(models, folders_of(data), part=part, device=device, smallest=smallest)
+    return drain(run, progress)
 
 
 def compare_labels(

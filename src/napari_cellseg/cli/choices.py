@@ -54,6 +54,17 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_smallest_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--smallest``."""
+    parser.add_argument(
+        "--smallest",
+        type=int,
+        default=0,
+        metavar="PX",
+        help="leave objects of fewer pixels out on both sides, such as specks in drawn labels",
+    )
+
+
 def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     """Return the recipe that the options describe.
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from napari_cellseg.cli.choices import add_device_option
+from napari_cellseg.cli.choices import add_device_option, add_smallest_option
 from napari_cellseg.cli.console import follow, say
 
 
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("val", "train", "all"),
         help="part of split.json to take, where there is one (default: val)",
     )
+    add_smallest_option(parser)
     add_device_option(parser)
     parser.add_argument(
         "--reference", action="store_true", help="show the papers' own figures beside"
@@ -62,7 +63,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     part = None if arguments.split == "all" else arguments.split
     models = split_names(arguments.models)
-    result = follow(compare(models, arguments.data, part=part, device=arguments.device))
+    result = follow(
+        compare(
+            models,
+            arguments.data,
+            part=part,
+            device=arguments.device,
+            smallest=arguments.smallest,
+        )
+    )
     if arguments.output is not None:
         result.save(arguments.output)
         if arguments.reference:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_cellseg.cli.choices import add_recipe_options, chosen_recipe
+from napari_cellseg.cli.choices import add_recipe_options, add_smallest_option, chosen_recipe
 from napari_cellseg.cli.console import follow, say
 
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("val", "train", "all"),
         help="part of split.json to take, where there is one (default: val)",
     )
+    add_smallest_option(parser)
     add_recipe_options(parser)
     parser.add_argument(
         "-o",
@@ -47,12 +48,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print the scores."""
     from napari_cellseg.core.workflows.evaluate import evaluate, evaluate_labels
 
-    part = None if arguments.part == "all" else arguments.part
+    part, smallest = None if arguments.part == "all" else arguments.part, arguments.smallest
     if arguments.labels is not None:
-        workflow = evaluate_labels(arguments.labels, arguments.data, part=part)
+        workflow = evaluate_labels(arguments.labels, arguments.data, part=part, smallest=smallest)
     else:
-        recipe = chosen_recipe(arguments)
-        workflow = evaluate(recipe, arguments.data, part=part, device=arguments.device)
+        workflow = evaluate(
+            chosen_recipe(arguments),
+            arguments.data,
+            part=part,
+            device=arguments.device,
+            smallest=smallest,
+        )
     result = follow(workflow)
     if arguments.output is not None:
         result.save(arguments.output)

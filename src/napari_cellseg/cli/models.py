@@ -148,14 +148,15 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 def _describe(entry: ModelEntry) -> str:
     card = entry.card
-    low, high = card.diameter_range
+    (low, high), small = card.diameter_range, card.enlarged_diameter
     lines = {
         "Name": card.name,
         "Title": card.title,
         "Description": card.description,
         "Network": card.architecture,
         "Takes": ", ".join(card.channels),
-        "Object diameter": f"{card.object_diameter:g} px (without rescaling {low:g}–{high:g} px)",
+        "Object diameter": f"{card.object_diameter:g} px (without rescaling {low:g}–{high:g} px)"
+        + (f", smaller ones enlarged to {small:g} px" if small else ""),
         "Pixel size": f"{card.pixel_size:g} µm" if card.pixel_size else "",
         "Trained on": "; ".join(
             f"{one.name} ({one.images} images, {one.licence})" for one in card.data

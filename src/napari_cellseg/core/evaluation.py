@@ -18,6 +18,11 @@ _TABLE = ("ap50", "ap75", "map", "f1_50", "pq", "aji", "dice", "iou", "n_true", 
 _HEADINGS = ("AP50", "AP75", "mAP", "F1", "PQ", "AJI", "Dice", "IoU", "true", "found")
 
 
+def small_note(smallest: int) -> str:
+    """Return the sentence that says which objects were left out."""
+    return f"Objects of fewer than {smallest} px count on neither side."
+
+
 @dataclass(frozen=True)
 class ImageResult:
     """Scores of one image.
@@ -57,10 +62,13 @@ class Evaluation:
         One result an image.
     recipe
         What made the labels, or None for labels made elsewhere.
+    smallest
+        Objects of fewer pixels were left out of both sides.
     """
 
     images: tuple[ImageResult, ...]
     recipe: Recipe | None = None
+    smallest: int = 0
 
     def overall(self) -> dict[str, float]:
         """Return means over all images and pooled counts, see `metrics.summarize`."""
@@ -99,6 +107,8 @@ class Evaluation:
         confusion = self.confusion()
         if confusion is not None:
             text += ["", "Objects by true (rows) and predicted class (columns):", confusion.table()]
+        if self.smallest > 1:
+            text += ["", small_note(self.smallest)]
         return "\n".join(text)
 
     def to_csv(self) -> str:
@@ -117,6 +127,7 @@ class Evaluation:
             "overall": self.overall(),
             "groups": self.groups(),
             "images": [one.as_row() for one in self.images],
+            "smallest": self.smallest,
             "recipe": self.recipe.model_dump(mode="json") if self.recipe else None,
             **({"classes": confusion.to_dict()} if confusion else {}),
         }

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_cellseg.core.data.rescale import common_scale, rescaled
+from napari_cellseg.core.data.rescale import common_scale, enlarged, enlarged_diameter, rescaled
 from napari_cellseg.core.data.sources import LabelledImage, median_diameter
 from napari_cellseg.core.errors import DataError
 
@@ -35,6 +35,23 @@ def test_a_scale_near_one_leaves_images_as_they_are():
     image = disks()
     assert common_scale([image], image.diameter * 1.01) == 1
     assert rescaled(image, 1.0) is image
+
+
+@pytest.mark.parametrize(("radius", "grown"), [(5, 1.2 * 11.8), (3, 2 * 5.64)])
+def test_images_of_small_objects_are_enlarged_each_by_itself(radius, grown):
+    """To a fifth more than the smallest, but never more than twice, as prediction does."""
+    image = disks(radius=radius)
+    assert enlarged_diameter(11.8) == 14.2
+    shown = enlarged(image, 11.8)
+    assert shown.diameter == pytest.approx(grown, rel=0.06)
+    assert shown.image.shape[0] > image.image.shape[0]
+
+
+def test_images_of_larger_objects_or_none_are_not_enlarged():
+    image, empty = disks(radius=7), replace(disks(), diameter=0.0)
+    assert enlarged(image, image.diameter) is image
+    assert enlarged(empty, 11.8) is empty
+    assert enlarged(disks(radius=4), 0).labels.shape == (60, 80)
 
 
 @pytest.mark.parametrize("scale", [0.37, 0.5, 2.0])

@@ -82,6 +82,12 @@ def test_objects_unlike_the_parents_are_rescaled(diameter, expected):
     assert found is None if expected is None else found == pytest.approx(expected, rel=0.05)
 
 
+def test_small_objects_are_enlarged_as_by_the_parent():
+    assert training().smallest_diameter == 0
+    parent = PARENT.replace(diameter_range=(12.0, 80.0), enlarged_diameter=14.4)
+    assert training(parent=parent).smallest_diameter == 12
+
+
 def test_a_chosen_diameter_counts():
     assert training(FineTuneSettings(diameter=40), diameter=90).diameter == 40
 

@@ -133,6 +133,16 @@ def test_scales_are_bounded(disc_model):
     assert scale_for(1e4, disc_model.card) == 1 / 16
 
 
+def test_objects_below_the_range_get_the_size_that_the_card_names(disc_model):
+    card = disc_model.card.replace(
+        diameter_range=(11.8, 80.0), object_diameter=18.4, enlarged_diameter=14.2
+    )
+    assert scale_for(10, card) == pytest.approx(1.42)
+    assert scale_for(11.8, card) == pytest.approx(18.4 / 11.8)
+    assert scale_for(160, card) == pytest.approx(18.4 / 160)
+    assert scale_for(10, card.replace(enlarged_diameter=None)) == pytest.approx(1.84)
+
+
 def test_a_region_is_scaled_by_the_intensities_of_the_whole(disc_model, discs, direct):
     plane = discs(160, 160)
     plane[:64, :64] = 20 + plane[:64, :64] % 3  # no disc in the region, faint noise only

@@ -126,6 +126,18 @@ def test_scores_and_costs_of_each_model(data, save):
     assert [s.done for s in steps] == sorted(s.done for s in steps)
 
 
+def test_specks_count_on_neither_side(data, save):
+    labels = tifffile.imread(data / "labels" / "a.tif")
+    assert not labels[:3, :3].any()
+    labels[:3, :3] = labels.max() + 1
+    tifffile.imwrite(data / "labels" / "a.tif", labels)
+    _, with_it = steps_of(compare([save("good")], [data], device="cpu"))
+    assert with_it.models[0].runs[0].image.scores.ap[0] < 1
+    _, result = steps_of(compare([save("again")], [data], device="cpu", smallest=10))
+    assert result.models[0].runs[0].image.scores.ap[0] == 1
+    assert "Objects of fewer than 10 px count on neither side." in result.table()
+
+
 def test_networks_that_find_objects_are_compared_too(data, save, tmp_path):
     (data / "split.json").write_text(json.dumps({"val": ["a"]}))
     params = {"width": 0.05, "in_channels": 1}

@@ -123,6 +123,28 @@ def test_table_csv_and_json_say_the_same(data, predicted, tmp_path):
     assert (tmp_path / "new/folder/evaluation.json").read_text() == result.to_json()
 
 
+def test_specks_count_on_neither_side(data, predicted):
+    """One of 25 px in the truth that nobody finds, one of 24 px that is found and is not there."""
+    truth, found = discs(0), discs(0)
+    truth[:5, :5], found[-4:, -6:] = 7, 9
+    tifffile.imwrite(data / "labels" / "one.tif", truth)
+    tifffile.imwrite(predicted / "one.tif", found)
+
+    def of_one(smallest):
+        result = finish(evaluate_labels(predicted, [data], smallest=smallest))
+        scores = result.images[0].scores
+        return result, scores.ap[0], scores.n_true, scores.n_pred
+
+    assert of_one(0)[1:] == (3 / 5, 4, 4)
+    assert of_one(24)[1:] == (3 / 5, 4, 4)
+    assert of_one(25)[1:] == (3 / 4, 4, 3)
+    result, *values = of_one(26)
+    assert values == [1.0, 3, 3]
+    assert result.table().splitlines()[-1] == "Objects of fewer than 26 px count on neither side."
+    assert json.loads(result.to_json())["smallest"] == 26
+    assert result.images[1].scores.ap[0] == pytest.approx(2 / 3)
+
+
 def test_one_group_needs_no_line_for_all(data, predicted):
     (data / "groups.json").unlink()
     lines = finish(evaluate_labels(predicted, [data])).table().splitlines()

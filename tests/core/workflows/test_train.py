@@ -311,6 +311,27 @@ def test_a_model_trained_on_rescaled_images_rescales_those_to_come(data, tmp_pat
     )
 
 
+def test_small_objects_are_enlarged_in_training_and_by_the_model_and_its_children(data, tmp_path):
+    own = 2 * np.sqrt(185 / np.pi)  # px, of the objects in the data
+    finish(train(TINY.replace(smallest_diameter=18.0), [data], tmp_path / "m", device="cpu"))
+    card = load_bundle(tmp_path / "m").card
+    assert own < 18
+    assert card.diameter_range[0] == 18
+    assert card.enlarged_diameter == 21.6
+    assert card.object_diameter == pytest.approx(21.6, abs=0.8)
+    assert card.expected_diameter is None  # each image by itself
+    child = TINY.replace(parent=str(tmp_path / "m"), model_params={}, seed=4)
+    finish(train(child, [data], tmp_path / "child", device="cpu"))
+    child_card = load_bundle(tmp_path / "child").card
+    assert child_card.diameter_range[0] == 18
+    assert child_card.object_diameter == pytest.approx(21.6, abs=0.8)
+    told = TINY.replace(smallest_diameter=18.0, diameter=9.0)  # one scale for all: no second one
+    finish(train(told, [data], tmp_path / "told", device="cpu"))
+    told_card = load_bundle(tmp_path / "told").card
+    assert told_card.enlarged_diameter is None
+    assert told_card.object_diameter == pytest.approx(9, abs=0.6)
+
+
 def test_a_model_trained_on_images_as_they_are_expects_no_diameter(data, tmp_path):
     finish(train(TINY, [data], tmp_path / "m"))
     assert load_bundle(tmp_path / "m").card.expected_diameter is None

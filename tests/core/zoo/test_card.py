@@ -30,6 +30,8 @@ def test_round_trip(tmp_path):
         ({"name": "../evil"}, "name"),
         ({"name": ""}, "name"),
         ({"object_diameter": 5.0}, "diameter_range"),
+        ({"enlarged_diameter": 7.0}, "enlarged_diameter must lie"),
+        ({"enlarged_diameter": 81.0}, "enlarged_diameter must lie"),
         ({"channels": ["rgb"], "in_channels": 1}, "3 input channels"),
         ({"channels": ["cmyk"]}, "channels"),
         ({"weights_sha256": "xyz"}, "weights_sha256"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from napari_cellseg.core.comparison.cost import NetworkCost, PeakMemory
 from napari_cellseg.core.comparison.plot import Point, scatter_svg
-from napari_cellseg.core.evaluation import ImageResult
+from napari_cellseg.core.evaluation import ImageResult, small_note
 from napari_cellseg.core.files import make_folder, write_text
 from napari_cellseg.core.metrics import summarize
 
@@ -125,6 +125,8 @@ class Comparison:
         Images that could not be used, and why.
     device
         Where it was computed, in torch's spelling.
+    smallest
+        Objects of fewer pixels were left out of labels and truth.
     """
 
     models: tuple[ComparedModel, ...]
@@ -132,6 +134,7 @@ class Comparison:
     folders: tuple[Path, ...]
     skipped: Mapping[Path, str]
     device: str
+    smallest: int = 0
 
     @property
     def complete(self) -> bool:
@@ -159,6 +162,8 @@ class Comparison:
                     f"{model.name} cannot read {len(model.unreadable)} of {self.images} images, "
                     f"which its scores leave out: {reason}"
                 )
+        if self.smallest > 1:
+            notes.append(small_note(self.smallest))
         return [
             *notes,
             f"Scores: means over images. Time: median over images after one warm-up, on "
@@ -191,6 +196,7 @@ class Comparison:
             "models": [one.as_row() for one in self.models],
             "images": self.images,
             "device": self.device,
+            "smallest": self.smallest,
             "skipped": {str(path): reason for path, reason in self.skipped.items()},
         }
 

@@ -221,6 +221,7 @@ class FineTuneSettings(Params):
             targets=recipe.targets,
             augment=nearer(recipe.augment),
             diameter=diameter,
+            smallest_diameter=parent.diameter_range[0] if parent.enlarged_diameter else 0.0,
             patch_size=self._patch(sources, diameter),
             precision="float32" if self.precision == "auto" else self.precision,
         )

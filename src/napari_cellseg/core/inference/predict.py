@@ -43,7 +43,7 @@ AUTOMATIC_SCALES = (1 / 8, 2.0)
 
 def scale_for(diameter: float, card: Card, limits: tuple[float, float] = SCALES) -> float:
     """Return the scale at which objects of `diameter` px have the size that the model sees best."""
-    return min(max(card.object_diameter / diameter, limits[0]), limits[1])
+    return min(max(card.shown_diameter(diameter) / diameter, limits[0]), limits[1])
 
 
 def predict(

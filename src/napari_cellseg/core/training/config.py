@@ -65,6 +65,17 @@ class TrainConfig(Params):
         ),
         json_schema_extra={"unit": "px"},
     )
+    smallest_diameter: float = Field(
+        0.0,
+        ge=0,
+        le=200,
+        title="Smallest diameter",
+        description=(
+            "Enlarge images whose typical object is smaller than this, each by itself; the model "
+            "does the same with images to come. 0 enlarges none, or as its parent does."
+        ),
+        json_schema_extra={"unit": "px"},
+    )
     batch_size: int = Field(8, ge=1, le=512, title="Batch size", description="Patches a step.")
     touching: float = Field(
         0.5,

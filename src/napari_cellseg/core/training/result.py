@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_cellseg.core.data.rescale import enlarged_diameter
 from napari_cellseg.core.data.sources import LabelledImage
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.training.teacher import Teacher
@@ -55,6 +56,11 @@ def make_card(
     )
     if parent:
         reach = (min(reach[0], parent.diameter_range[0]), max(reach[1], parent.diameter_range[1]))
+    smallest = 0.0 if config.diameter else config.smallest_diameter
+    aim = enlarged_diameter(smallest) if smallest else None
+    if aim:
+        reach = (smallest, max(reach[1], aim))
+        middle = max(middle, smallest)
     return Card(
         name=name,
         title=name,
@@ -67,6 +73,7 @@ def make_card(
         object_diameter=round(float(middle), 1),
         # What augmentation showed the network reaches further than the images' own sizes.
         diameter_range=(round(reach[0], 1), round(reach[1], 1)),
+        enlarged_diameter=aim,
         expected_diameter=None if scale == 1 else round(float(middle) / scale, 1),
         post={**(parent.post if parent else {}), **config.post},
         data=_sources(groups, teacher),

@@ -44,6 +44,7 @@ def compare(
     *,
     part: str | None = "val",
     device: str = "auto",
+    smallest: int = 0,
 ) -> Generator[Progress, None, Comparison]:
     """Segment the images of labelled folders with several models, each by its card's defaults.
 
@@ -56,7 +57,7 @@ def compare(
     ----------
     models
         Names or folders of models.
-    folders, part
+    folders, part, smallest
         As in `evaluate`.
     device
         Where to compute.
@@ -83,7 +84,7 @@ def compare(
     entries = _entries(models)
     pairs = all_pairs(folders, part)
     chosen = choose_device(device).device
-    work = _Work(pairs, chosen, len(entries))
+    work = _Work(pairs, chosen, len(entries), smallest)
     yield work.progress()
     names = _names(entries)
     yield from work.load_libraries(entries)
@@ -91,7 +92,7 @@ def compare(
     for number, (entry, name) in enumerate(zip(entries, names, strict=True)):
         compared.append((yield from work.run_model(entry, name, number)))
     return Comparison(
-        tuple(compared), len(pairs), tuple(map(Path, folders)), dict(work.skipped), chosen
+        tuple(compared), len(pairs), tuple(map(Path, folders)), dict(work.skipped), chosen, smallest
     )
 
 
@@ -111,8 +112,11 @@ def _names(entries: Sequence[ModelEntry]) -> list[str]:
 class _Work:
     """Images, device and progress that the models of a comparison share."""
 
-    def __init__(self, pairs: Sequence[tuple[Path, Pair]], device: str, models: int) -> None:
+    def __init__(
+        self, pairs: Sequence[tuple[Path, Pair]], device: str, models: int, smallest: int
+    ) -> None:
         self.skipped: dict[Path, str] = {}
+        self._smallest = smallest
         self._pairs = pairs
         self._device = device
         self._total = models * len(pairs)
@@ -205,7 +209,7 @@ class _Work:
 
         image, truth = read_image(pair.image), read_labels(pair.labels).data
         made, wall, cpu = yield from self._timed(model, entry, image, runs)
-        scores = score_pair(pair, truth, made.labels.data)
+        scores = score_pair(pair, truth, made.labels.data, self._smallest)
         result = ImageResult(pair.name, pair.group, folder.name, scores, wall)
         return Run(result, cpu, truth.size / 1e6)
 

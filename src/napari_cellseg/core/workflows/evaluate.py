@@ -35,6 +35,7 @@ def evaluate(
     part: str | None = "val",
     model: Model | None = None,
     device: str = "auto",
+    smallest: int = 0,
 ) -> Generator[Progress, None, Evaluation]:
     """Segment every image of labelled folders as `segment` does, and score the labels.
 
@@ -50,6 +51,8 @@ def evaluate(
         The recipe's model, if it is loaded already.
     device
         Where to compute.
+    smallest
+        Objects of fewer pixels count on neither side: specks of a drawing tool, say.
 
     Yields
     ------
@@ -83,16 +86,22 @@ def evaluate(
             found = yield from _as_evaluating(run, results, len(pairs))
         seconds = time.perf_counter() - start
         labels = found.labels.data
-        scores = score_pair(pair, truth, labels)
+        scores = score_pair(pair, truth, labels, smallest)
         given = found.classes
-        classes = _confusion(pair, truth, labels, given.by_id(), given.types) if given else None
+        classes = (
+            _confusion(pair, truth, labels, given.by_id(), given.types, smallest) if given else None
+        )
         results.append(ImageResult(pair.name, pair.group, folder.name, scores, seconds, classes))
         yield _progress(results, len(pairs))
-    return Evaluation(tuple(results), recipe)
+    return Evaluation(tuple(results), recipe, smallest)
 
 
 def evaluate_labels(
-    predicted: Path | Sequence[Path], folders: Sequence[Path], *, part: str | None = "val"
+    predicted: Path | Sequence[Path],
+    folders: Sequence[Path],
+    *,
+    part: str | None = "val",
+    smallest: int = 0,
 ) -> Generator[Progress, None, Evaluation]:
     """Score label files made elsewhere against the true labels of folders.
 
@@ -102,7 +111,7 @@ def evaluate_labels(
         Label files, or a folder of them: ``STEM.tif`` or ``STEM_labels.tif`` for image ``STEM``.
         A file ``STEM_objects.csv`` beside it, as `segment` writes it on the command line, gives the
         classes of the objects.
-    folders, part
+    folders, part, smallest
         As in `evaluate`.
 
     Raises
@@ -126,12 +135,12 @@ def evaluate_labels(
         truth = read_labels(pair.labels).data
         path = files[stem(pair.image)]
         labels = read_labels(path).data
-        scores = score_pair(pair, truth, labels)
+        scores = score_pair(pair, truth, labels, smallest)
         given = read_object_classes(path.with_name(f"{stem(pair.image)}_objects.csv"), labels)
         types = sorted(set(given.values()))
-        classes = _confusion(pair, truth, labels, given, types) if given else None
+        classes = _confusion(pair, truth, labels, given, types, smallest) if given else None
         results.append(ImageResult(pair.name, pair.group, folder.name, scores, 0.0, classes))
-    return Evaluation(tuple(results))
+    return Evaluation(tuple(results), smallest=smallest)
 
 
 def _as_evaluating(
@@ -179,17 +188,32 @@ def _label_files(predicted: Path | Sequence[Path]) -> dict[str, Path]:
 
 
 def _confusion(
-    pair: Pair, truth: Labels, labels: Labels, given: Mapping[int, str], types: Sequence[str]
+    pair: Pair,
+    truth: Labels,
+    labels: Labels,
+    given: Mapping[int, str],
+    types: Sequence[str],
+    smallest: int,
 ) -> Confusion | None:
     """Compare classes, if the data have any for this image."""
     if not pair.classes:
         return None
     check_labels(pair.classes, truth, pair.name)
+    truth, labels = (without_small(one, smallest) for one in (truth, labels))
     return confusion(truth, labels, pair.classes, given, types)
 
 
-def score_pair(pair: Pair, truth: Labels, labels: Labels) -> Scores:
-    """Score the labels of one image; an error names it.
+def without_small(labels: Labels, smallest: int) -> Labels:
+    """Return labels without the objects of fewer than `smallest` pixels."""
+    if smallest <= 1:
+        return labels
+    ids, number, areas = np.unique(labels, return_inverse=True, return_counts=True)
+    kept = np.where(areas < smallest, 0, ids)
+    return kept[number].reshape(labels.shape).astype(labels.dtype)
+
+
+def score_pair(pair: Pair, truth: Labels, labels: Labels, smallest: int = 0) -> Scores:
+    """Score the labels of one image, leaving out small objects; an error names it.
 
     Raises
     ------
@@ -197,6 +221,6 @@ def score_pair(pair: Pair, truth: Labels, labels: Labels) -> Scores:
         If the shapes differ.
     """
     try:
-        return score(truth, labels)
+        return score(without_small(truth, smallest), without_small(labels, smallest))
     except DataError as error:
         raise DataError(f"'{pair.name}' cannot be scored: {error}") from error

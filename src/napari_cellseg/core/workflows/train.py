@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_cellseg.core.data.patches import PatchSampler
-from napari_cellseg.core.data.rescale import common_scale, rescaled
+from napari_cellseg.core.data.rescale import common_scale, enlarged, rescaled
 from napari_cellseg.core.data.sources import (
     Pair,
     find_pairs,
@@ -125,6 +125,8 @@ def train(
         )
         if parent.card.expected_diameter and not config.diameter:
             config = config.replace(diameter=parent.card.object_diameter)
+        if parent.card.enlarged_diameter and not config.smallest_diameter:
+            config = config.replace(smallest_diameter=parent.card.diameter_range[0])
     post = PostParams.parse({**(parent.card.post if parent else {}), **config.post})
     teacher_model = _find_teacher(config, unlabelled)
     train_pairs, validation_pairs = split_pairs(folders, config)
@@ -134,7 +136,10 @@ def train(
     images = yield from load_pairs(train_pairs, config.normalization)
     held_out = yield from load_pairs(_spread(validation_pairs, config), config.normalization)
     scale = common_scale(images, config.diameter) if config.diameter else 1.0
-    images, held_out = ([rescaled(i, scale) for i in part] for part in (images, held_out))
+    smallest = 0.0 if config.diameter else config.smallest_diameter
+    images, held_out = (
+        [enlarged(rescaled(i, scale), smallest) for i in part] for part in (images, held_out)
+    )
     architecture = find_architecture(config.model)
     channels = architecture.Params.parse(config.model_params).in_channels
     sampler = PatchSampler(

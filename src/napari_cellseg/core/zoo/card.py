@@ -46,6 +46,9 @@ class Card(Params):
         Percentiles that become 0 and 1, as in training.
     object_diameter, diameter_range
         Diameter in px that the model sees best, and the range that it handles without rescaling.
+    enlarged_diameter
+        Diameter in px to which objects below the range are enlarged, in training as in use. None:
+        to `object_diameter` in use, and not at all in training.
     expected_diameter
         Typical diameter in px of the objects in the images that it is made for, where it is shown
         them rescaled: what the setting "diameter" starts from. None: it is shown them as they are.
@@ -87,6 +90,7 @@ class Card(Params):
     normalization: Normalization = Normalization()
     object_diameter: float = Field(20.0, gt=0)
     diameter_range: tuple[float, float] = (8.0, 80.0)
+    enlarged_diameter: float | None = Field(None, gt=0, le=1000)
     expected_diameter: float | None = Field(None, gt=0, le=10_000)
     pixel_size: float | None = Field(None, gt=0)
     maps: tuple[str, ...] = Field(("foreground", "contour"), min_length=1)
@@ -111,9 +115,16 @@ class Card(Params):
         low, high = self.diameter_range
         if not 0 < low <= self.object_diameter <= high:
             raise ValueError("object_diameter must be positive and lie within diameter_range")
+        if self.enlarged_diameter and not low <= self.enlarged_diameter <= high:
+            raise ValueError("enlarged_diameter must lie within diameter_range")
         if "rgb" in self.channels and self.in_channels != 3:
             raise ValueError("a model that takes rgb has 3 input channels")
         return self
+
+    def shown_diameter(self, diameter: float) -> float:
+        """Return the diameter in px at which the network is shown objects of `diameter` px."""
+        small = diameter < self.diameter_range[0]
+        return (self.enlarged_diameter if small else None) or self.object_diameter
 
     @property
     def types(self) -> tuple[str, ...]:

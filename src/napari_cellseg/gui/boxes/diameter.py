@@ -13,6 +13,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cellseg.core.zoo.card import Card
+
 _HELP = (
     "Typical diameter of your objects. The image is rescaled to the size that the model knows; "
     "'auto' finds the size from a first look."
@@ -28,7 +30,7 @@ class DiameterBox(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pixel_size: float | None = None
-        self._model = (0.0, (0.0, 0.0))
+        self._model: Card | None = None
         self._proposed: float | None = None
         self.mode = QComboBox()
         self.mode.addItem("auto", "auto")
@@ -106,9 +108,9 @@ class DiameterBox(QWidget):
             self.mode.removeItem(row)
         self._show_note()
 
-    def show_model(self, diameter: float, trained: tuple[float, float]) -> None:
-        """Say by how much the image is rescaled for a model that knows objects of `diameter` px."""
-        self._model = (diameter, trained)
+    def show_model(self, card: Card) -> None:
+        """Say by how much the image is rescaled for a model."""
+        self._model = card
         self._show_note()
 
     def _on_changed(self) -> None:
@@ -118,9 +120,9 @@ class DiameterBox(QWidget):
     def _show_note(self) -> None:
         pixels = self.pixels
         self.spin.setVisible(pixels is not None)
-        target = self._model[0]
         text = ""
-        if pixels is not None and target:
+        if pixels is not None and self._model:
+            target = self._model.shown_diameter(pixels)
             text = f"The image will be scaled × {target / pixels:.2f} to the model's {target:g} px."
         self.note.setText(text)
         self.note.setVisible(bool(text))

@@ -164,7 +164,7 @@ class ModelBox(QWidget):
         self.combo.setToolTip(f"{entry.card.title or entry.name}\n{_HELP}")
         self.summary.setText(entry.card.description)
         self.details.setText(card_html(entry.card))
-        self.diameter.show_model(entry.card.object_diameter, entry.card.diameter_range)
+        self.diameter.show_model(entry.card)
         self.diameter.propose(entry.card.expected_diameter)
 
 
@@ -174,6 +174,8 @@ def card_html(card: Card) -> str:
     channels = " or ".join(kinds.get(kind, kind) for kind in card.channels)
     low, high = card.diameter_range
     size = f"{card.object_diameter:g} px (trained on {low:g} to {high:g} px)"
+    if card.enlarged_diameter:
+        size += f", smaller ones shown enlarged to {card.enlarged_diameter:g} px"
     if card.expected_diameter:
         size += f", shown rescaled from {card.expected_diameter:g} px"
     if card.pixel_size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from napari.components import ViewerModel
@@ -60,6 +60,7 @@ class LiveUpdater(QObject):
         self._session = session
         self._result = result
         self._preview: LabelsLayer | None = None
+        self._adopted: Run | None = None  # what is on its way to replace the run of the session
         self._parts = LatestJob(runner, self)
         self._wholes = LatestJob(runner, self)
         self._parts.failed.connect(self.failed)
@@ -95,6 +96,7 @@ class LiveUpdater(QObject):
         self._shown.stop()
         self._parts.clear()
         self._wholes.clear()
+        self._adopted = None
         self._end_preview()
 
     def _submit_part(self, run: Run) -> None:
@@ -126,45 +128,34 @@ class LiveUpdater(QObject):
 
     def adopt(self, new: Run) -> None:
         """Replace the result by a run of the same part, keeping what a person decided."""
-        run, post = self._session.run, self._session.recipe.post  # may have changed meanwhile
-        if run is not None:
-            self._submit(run, lambda decided: new.relabelled(post, decided), new)
+        self._adopted = new
+        self._submit_whole()
 
     def _submit_whole(self) -> None:
-        run, post = self._session.run, self._session.recipe.post
-        if run is not None:
-            self._submit(run, lambda decided: run.relabelled(post, decided))
-
-    def _submit(
-        self,
-        old: Run,
-        make: Callable[[Decided], Generator[Progress, None, Run]],
-        adopted: Run | None = None,
-    ) -> None:
+        """Label the whole under the settings of now, from the maps of a run on its way if any."""
+        old, post = self._session.run, self._session.recipe.post
         decided, last = self._result.decided(), self._result.last_step
-        if decided is None:
+        if old is None or decided is None:
             return
-        version = self._result.version
-
-        def again() -> None:
-            self.refresh() if adopted is None else self.adopt(adopted)
-
+        source, version = self._adopted or old, self._result.version
         self._wholes.submit(
-            lambda: _compared(old, make(decided), decided, last),
-            lambda made: self._take(old, made, version, again),
+            lambda: _compared(old, source.relabelled(post, decided), decided, last),
+            lambda made: self._take(old, made, version),
         )
 
-    def _take(self, old: Run, made: Made, version: int, again: Callable[[], None]) -> None:
+    def _take(self, old: Run, made: Made, version: int) -> None:
         """Show a new run, unless the user changed something that it does not know."""
         layer = self._result.layer
         if layer is None or not self._result.is_ours:
             return
         if layers.stroke_in_progress(layer):
-            QTimer.singleShot(50, lambda: self._take(old, made, version, again))
+            QTimer.singleShot(50, lambda: self._take(old, made, version))
             return
         if self._session.run is not old or self._result.version != version:
-            again()
+            self._submit_whole() if self._adopted else self.refresh()
             return
+        if self._adopted is not None and self._adopted.planes is made.run.planes:
+            self._adopted = None
         self._session.accept(made.run)
         self._result.update(old, made.run, made.shown, made.pixels, step_name(old, made.run))
         self._shown.start(_PAUSE_MS)

@@ -75,6 +75,15 @@ def test_a_comparison_sees_the_whole_picture_and_counts_its_part():
         assert part.objects
 
 
+@pytest.mark.parametrize(("diameter", "height"), [(None, 54), (20.0, 80)])
+def test_pictures_of_small_objects_are_enlarged_unless_all_get_one_scale(diameter, height):
+    material = made(source(), config=CONFIG.replace(smallest_diameter=11.0, diameter=diameter))
+    height_now = material.train[0].labels.shape[0]
+    assert height_now == pytest.approx(height, abs=2)
+    assert material.train[0].image.shape[0] == height_now
+    assert material.fitted[0].labels.shape == (40, 160)
+
+
 def test_only_what_is_near_the_known_area_is_kept():
     known = np.zeros((40, 160), bool)
     known[10:12, 2:4] = True

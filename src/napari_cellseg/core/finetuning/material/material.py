@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_cellseg.core.arrays import Image
-from napari_cellseg.core.data.rescale import common_scale, rescaled
+from napari_cellseg.core.data.rescale import common_scale, enlarged, rescaled
 from napari_cellseg.core.data.sources import LabelledImage, median_diameter
 from napari_cellseg.core.errors import DataError
 from napari_cellseg.core.finetuning.material.source import Source
@@ -104,7 +104,10 @@ def prepare(
             "another picture or another part of it."
         )
     scale = common_scale(train, config.diameter) if config.diameter else 1.0
-    train, held_out = ([rescaled(i, scale) for i in some] for some in (train, held_out))
+    smallest = 0.0 if config.diameter else config.smallest_diameter
+    train, held_out = (
+        [enlarged(rescaled(i, scale), smallest) for i in some] for some in (train, held_out)
+    )
     learnt, choosing = set_apart(train)
     return Material(learnt, held_out or train, choosing, fitted, judged, scale)
 

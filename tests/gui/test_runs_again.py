@@ -57,6 +57,44 @@ def test_the_labels_of_an_image_go_on_after_those_of_another(tab, two):
     assert not (first.data == 999).any()
 
 
+def test_sliders_act_on_the_labels_that_are_selected(tab, two):
+    one, other, labels = two
+    panel, viewer = tab.panel, tab.viewer
+    tab.move("min_area", 150)
+    before = {name: layer.data.copy() for name, layer in labels.items()}
+    viewer.layers.selection.active = labels["one"]
+    assert tab.layer is labels["one"]
+    assert panel.view.image.layer is one
+    assert panel.session.recipe.post.min_area == 16
+    assert panel.view.live.form.controls["min_area"].value() == 16
+    tab.move("min_area", 240)
+    np.testing.assert_array_equal(labels["other"].data, before["other"])
+    assert (labels["one"].data != before["one"]).any()
+    np.testing.assert_array_equal(labels["one"].data == 999, before["one"] == 999)
+    viewer.layers.selection.active = labels["other"]
+    assert (tab.layer, panel.view.image.layer) == (labels["other"], other)
+    assert panel.session.recipe.post.min_area == 150
+    viewer.layers.remove(labels["other"])
+    viewer.layers.selection.active = labels["one"]
+    tab.move("min_area", 16)
+    np.testing.assert_array_equal(labels["one"].data > 0, before["one"] > 0)
+
+
+def test_the_last_move_counts_before_other_labels_are_taken_up(tab, two):
+    _, _, labels = two
+    control = tab.panel.view.live.form.controls["min_area"]
+    control.set_value(150)
+    control.changed.emit(150)
+    assert tab.panel.live.busy
+    tab.viewer.layers.selection.active = labels["one"]
+    tab.qtbot.waitUntil(lambda: tab.layer is labels["one"], timeout=60_000)
+    tab.settle()
+    tab.viewer.layers.selection.active = labels["other"]
+    assert tab.panel.session.recipe.post.min_area == 150
+    areas = np.bincount(labels["other"].data[labels["other"].data > 0])
+    assert areas[areas > 0].min() >= 150
+
+
 def test_labels_that_were_removed_or_are_of_another_part_do_not_go_on(tab, two):
     one, other, labels = two
     tab.viewer.layers.remove(labels["one"])
@@ -137,6 +175,9 @@ def test_a_dock_that_was_removed_leaves_nothing_behind(make_napari_viewer, qtbot
     assert old.result.layer is None
     for name in PANELS.names():
         dock.panel(name)
+    viewer.layers.selection.active = image
+    viewer.layers.selection.active = layer
+    assert old.result.layer is None
     before = layer.data.copy()
     desk.settings_found.emit(desk.of(layer), PostParams(min_area=170))
     qtbot.waitUntil(lambda: not panel.live.busy, timeout=60_000)

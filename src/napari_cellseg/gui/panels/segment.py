@@ -13,6 +13,7 @@ from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.gui import layers
 from napari_cellseg.gui.boxes.segment_view import SegmentView
+from napari_cellseg.gui.correct.binding import Binding
 from napari_cellseg.gui.correct.desk import desk_of
 from napari_cellseg.gui.job_runner import JobRunner
 from napari_cellseg.gui.panel_registry import PANELS, Panel, come_forward
@@ -29,6 +30,7 @@ from napari_cellseg.gui.segment.warm_up import WarmUp
 from napari_cellseg.session.run import Run
 from napari_cellseg.session.session import Session
 
+_SELECTED_MS = 50
 _WARM_UP_MS = 400  # after the window has drawn itself
 
 
@@ -109,10 +111,8 @@ class SegmentPanel(Panel):
         run.device.setCurrentIndex(run.device.findData(self._preferences.runtime.device))
         self.choosing.begin()
         self._show_result(None)
-        left = self.result.earlier()  # by a tab that was closed
-        if left is not None and left.run is not None:
-            shown = left.run.with_labels(left.document.decided())
-            self._on_taken_up(left.layer, shown, left.origin)
+        self._take_up(self.result.earlier())  # by a tab that was closed
+        self._viewer.layers.selection.events.active.connect(self._on_selected)
 
     def _on_run_requested(self) -> None:
         come_forward(self)
@@ -231,6 +231,21 @@ class SegmentPanel(Panel):
         self.view.live.show_params(run.recipe.post, self.session.start.post)
         self._show_result(run)
 
+    def _on_selected(self, event: Any = None) -> None:
+        """Let sliders and all else act on the result that is selected."""
+        if self.live.busy and self.result.is_ours:  # what was moved last still counts there
+            QTimer.singleShot(_SELECTED_MS, self._on_selected)
+        elif not self.network.running:
+            self._take_up(self.result.selected())
+
+    def _take_up(self, left: Binding | None) -> None:
+        if left is not None and left.run is not None:
+            shown = left.run.with_labels(left.document.decided())
+            self._on_taken_up(left.layer, shown, left.origin)
+            image = left.origin[0] if left.origin else None
+            if image in self._viewer.layers:
+                self.view.image.choose(image)
+
     def _on_taken_up(self, layer: Any, run: Run, origin: tuple[Any, ...]) -> None:
         """Show the run of work that was saved, as if it had just been made."""
         self.removed.hide()
@@ -268,6 +283,7 @@ class SegmentPanel(Panel):
         except RuntimeError:  # Qt has deleted it, and Python has not yet
             pass
         self.result.leave()
+        self._viewer.layers.selection.events.active.disconnect(self._on_selected)
         self.desk.run_requested.disconnect(self._on_run_requested)
         self.desk.opened.disconnect(self._on_another_opened)
 

@@ -155,12 +155,21 @@ class ResultLayer(QObject):
         request
             Says of which; None for the selected labels, else those of the last run of all.
         """
-        found = self._desk.runs_of(() if request is None else _origin(request))
-        found = [one for one in found if _shows_its_run(one) and one.layer in self._viewer.layers]
+        found = self._open(() if request is None else _origin(request))
         if request is None:
             active = self._viewer.layers.selection.active
             found.sort(key=lambda one: one.layer is active)
         return found[-1] if found else None
+
+    def selected(self) -> Binding | None:
+        """Return the labels that are selected, if a run left them and they are not shown here."""
+        active = self._viewer.layers.selection.active
+        found = [one for one in self._open(()) if one.layer is active is not self.layer]
+        return found[-1] if found else None
+
+    def _open(self, origin: tuple[Any, ...]) -> list[Binding]:
+        found = self._desk.runs_of(origin)
+        return [one for one in found if _shows_its_run(one) and one.layer in self._viewer.layers]
 
     @property
     def version(self) -> int:

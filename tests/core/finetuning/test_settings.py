@@ -86,6 +86,8 @@ def test_small_objects_are_enlarged_as_by_the_parent():
     assert training().smallest_diameter == 0
     parent = PARENT.replace(diameter_range=(12.0, 80.0), enlarged_diameter=14.4)
     assert training(parent=parent).smallest_diameter == 12
+    assert training(parent=parent, diameter=10).diameter == 14.4
+    assert training(parent=parent, diameter=14).diameter is None
 
 
 def test_a_chosen_diameter_counts():

@@ -234,7 +234,9 @@ class FineTuneSettings(Params):
         ratio = typical / own
         if ratio > MOST_UNLIKE:
             return own * min(ratio, LARGEST)
-        return own if parent.expected_diameter or ratio < 1 / MOST_UNLIKE else None
+        if parent.expected_diameter or ratio < 1 / MOST_UNLIKE:
+            return parent.shown_diameter(typical)
+        return None
 
     def _patch(self, sources: Sequence[Source], diameter: float | None) -> int:
         """Return the side of patches: what lies beyond a small image is only its reflection."""

@@ -56,6 +56,31 @@ def test_table_and_settings(run, labels, tmp_path):
     assert "measurements" not in second["properties"]
 
 
+def test_classes_beside_the_labels_go_along(run, labels, tmp_path):
+    (tmp_path / "field_labels.tif").write_bytes(labels[0].read_bytes())
+    (tmp_path / "field_objects.csv").write_text("label,class,margin\n5,A,0.5\n8,B,0.25\n")
+    assert run(tmp_path / "field_labels.tif", "-o", tmp_path / "a.geojson")[0] == 0
+    features = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert [one["properties"]["classification"]["name"] for one in features] == ["A", "B"]
+    assert features[0]["properties"]["measurements"] == {"margin": 0.5}
+    to_csv = ("--to", "measurements-csv", "-o", tmp_path / "m.csv")
+    assert run(tmp_path / "field_labels.tif", *to_csv)[0] == 0
+    measured = read_table(tmp_path / "m.csv")
+    assert measured["class"].tolist() == ["A", "B"]
+    assert measured["margin"].tolist() == [0.5, 0.25]
+    assert measured["area_px"].tolist() == [63, 108]
+
+
+def test_a_table_wins_and_its_scores_are_kept_beside_measurements(run, labels, tmp_path):
+    (tmp_path / "cells_objects.csv").write_text("label,class\n5,A\n8,B\n")
+    (tmp_path / "mine.csv").write_text("label,class,score\n5,C,0.5\n8,D,1\n")
+    target = tmp_path / "m.csv"
+    options = ("--to", "measurements-csv", "--table", tmp_path / "mine.csv")
+    assert run(labels[0], "-o", target, *options)[0] == 0
+    assert read_table(target)["class"].tolist() == ["C", "D"]
+    assert read_table(target)["score"].tolist() == [0.5, 1]
+
+
 def test_measurements(run, labels, tmp_path):
     path, data = labels
     tifffile.imwrite(tmp_path / "image.tif", np.where(data > 0, 100, 7).astype(np.uint8))

@@ -12,9 +12,10 @@ from napari_cellseg.core.errors import OutputError
 from napari_cellseg.core.wording import counted
 
 if TYPE_CHECKING:
-    from napari_cellseg.core.arrays import Image
+    from napari_cellseg.core.arrays import Image, Labels
     from napari_cellseg.core.components import Params
     from napari_cellseg.core.export.registry import Imported
+    from napari_cellseg.core.measure.decisions import Decisions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--table",
         type=Path,
         metavar="CSV",
-        help="what is known about the objects: a column 'label', and for instance 'class', 'score'",
+        help="what is known about the objects: a column 'label', and for instance 'class', "
+        "'score' (default: NAME_objects.csv beside the labels, where there is one)",
     )
     parser.add_argument(
         "--measure", action="store_true", help="measure the objects and export that with them"
@@ -83,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
             "smallest got each."
         )
     measure = arguments.measure or kind in [EXPORTERS[name] for name in MEASURED]
-    table = _table(arguments.table, found, image, measure=measure)
+    table = _table(arguments, found, image, measure=measure)
     make_folder(output.parent)
     exporter.write(found.labels, output, image, table)
     say(f"{counted(found.labels.n_objects, 'object')}, {output}")
@@ -96,18 +98,46 @@ def _params(params: type[Params], settings: list[str]) -> Params:
 
 
 def _table(
-    path: Path | None, found: Imported, image: Image | None, *, measure: bool
+    arguments: argparse.Namespace, found: Imported, image: Image | None, *, measure: bool
 ) -> dict[str, Any] | None:
     """Return what is known about the objects: told, else found with them, and measured."""
     from napari_cellseg.core.export.measurements import read_table
 
+    path: Path | None = arguments.table
     told: dict[str, Any] = dict(found.table) if path is None else read_table(path)
+    if not told:
+        told = _beside(arguments.labels, found.labels)
     if not measure or (path is not None and "area_px" in told):
         return told or None
     from napari_cellseg.core.measure.measure import measure as measured_objects
 
-    measured: dict[str, Any] = dict(follow(measured_objects(found.labels, image)).columns)
-    if "class" in told:
-        names = dict(zip(told["label"].tolist(), told["class"].tolist(), strict=True))
-        measured["class"] = [names.get(label, "") for label in measured["label"].tolist()]
-    return measured
+    return dict(follow(measured_objects(found.labels, image, decisions=_decisions(told))).columns)
+
+
+def _beside(path: Path, labels: Labels) -> dict[str, Any]:
+    """Return classes and margins that lie beside a label image, or that a person gave."""
+    import numpy as np
+
+    from napari_cellseg.core.measure.decisions import Decisions
+    from napari_cellseg.core.workflows.measure_cases import decisions_beside
+
+    known = decisions_beside(path, labels)
+    ids = np.array(sorted({*(known.classes or ()), *(known.margin or ())}), np.int64)
+    columns = Decisions(classes=known.classes, margin=known.margin).columns(ids)
+    return {"label": ids, **columns} if columns else {}
+
+
+def _decisions(told: dict[str, Any]) -> Decisions:
+    """Return what a table tells about objects that cannot be measured."""
+    from napari_cellseg.core.measure.decisions import Decisions
+
+    def by_label(name: str, kinds: str) -> dict[int, Any] | None:
+        if name not in told or told[name].dtype.kind not in kinds:
+            return None
+        return dict(zip(told["label"].tolist(), told[name].tolist(), strict=True))
+
+    return Decisions(
+        score=by_label("score", "fiu"),
+        margin=by_label("margin", "fiu"),
+        classes=by_label("class", "UO"),
+    )

@@ -56,8 +56,11 @@ class Params(BaseModel):
                 raise SettingsError(
                     f"There is no setting called '{where}'.{_did_you_mean(where, known)}"
                 ) from error
+            why = first["msg"].removeprefix("Value error, ")
+            if first["type"] == "value_error" and not first["loc"]:
+                raise SettingsError(f"The settings do not go together: {why}.") from error
             raise SettingsError(
-                f"The setting '{where}' cannot be {first['input']!r}: {first['msg']}."
+                f"The setting '{where}' cannot be {first['input']!r}: {why}."
             ) from error
 
 

@@ -145,7 +145,7 @@ def test_useless_data_is_refused():
     empty = LabelledImage("e", "g", disks().image, np.zeros((90, 120), np.int32), 0.0)
     with pytest.raises(DataError, match="labelled object"):
         sampler([empty])
-    with pytest.raises(DataError, match="2 channels"):
+    with pytest.raises(DataError, match=r"2 channels.*model_params\.in_channels=2"):
         sampler([disks(channels=2)])
 
 

@@ -199,3 +199,39 @@ def test_objects_of_an_unexpected_size_are_measured_and_looked_at_again():
     result = finish(segment(image, recipe, model=Model(small, finder, {"cpu": finder})))
     assert result.prediction.scale < 0.6
     assert result.record.objects == truth.max()
+
+
+@pytest.mark.parametrize("error", [-1.5, 0.0, 1.5])
+def test_an_object_cut_by_any_border_is_found(error):
+    truth = np.zeros((200, 210), np.int32)  # not a whole number of strides: tiles are filled up
+    for start in range(20, 170, 30):
+        for edge in (np.s_[:14], np.s_[-14:]):
+            truth[edge, start : start + 16] = truth.max() + 1
+            truth[start : start + 16, edge] = truth.max() + 1
+    truth[188:196, 3:11] = truth.max() + 1  # its reflection is no object
+    prediction = found_in(truth, Finder(error=error))
+    assert len(prediction.instances[()]) == len(np.unique(truth)) - 1
+
+
+class Outliner(Finder):
+    """Finds bright objects of any shape, with their masks."""
+
+    def find(self, plane):
+        parts, count = ndimage.label(plane > 0.5)
+        boxes, masks = [], []
+        for number, (rows, columns) in enumerate(ndimage.find_objects(parts), 1):
+            boxes.append((columns.start, rows.start, columns.stop, rows.stop))
+            mask = torch.from_numpy(parts[rows, columns] == number).float()[None, None]
+            masks.append(torch.nn.functional.interpolate(mask, (28, 28), mode="bilinear")[0, 0])
+        scores = torch.linspace(0.9, 0.6, count)
+        return Detections(torch.tensor(boxes).reshape(-1, 4).float(), scores, torch.stack(masks))
+
+
+def test_a_cell_within_the_box_of_a_slanting_one_stays_wherever_the_seam_lies():
+    y, x = np.mgrid[:420, :240]
+    for shift in range(0, 100, 10):
+        slanting = (np.abs((y - 140 - shift) - (x - 60)) < 8) & (x > 60) & (x < 120)
+        small = (y - 186 - shift) ** 2 + (x - 74) ** 2 < 8**2
+        tile = Tiling(tile=256, margin=64)
+        found = found_in((slanting | small).astype(int), Outliner(), tile).instances[()]
+        assert len(found) == 2, f"shift {shift}: {found.boxes}"

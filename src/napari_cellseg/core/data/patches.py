@@ -65,9 +65,11 @@ class PatchSampler:
         usable = [image for image in images if image.labels.any() or _is_known(image)]
         wrong = [i for i in [*usable, *replay] if i.image.shape[2] not in (1, channels)]
         if wrong:
+            count = wrong[0].image.shape[2]
             raise DataError(
-                f"'{wrong[0].name}' has {wrong[0].image.shape[2]} channels but the model takes "
-                f"{channels}. Train on images of one kind, or change the model's channels."
+                f"'{wrong[0].name}' has {count} channels but the model takes {channels}. Train on "
+                "images of one kind, or let a new model take as many with the setting "
+                f"model_params.in_channels={count}."
             )
         self._size, self._channels, self._seed = size, channels, seed
         self._augment, self._targets, self._types = augment, targets, types

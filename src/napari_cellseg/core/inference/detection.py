@@ -23,7 +23,9 @@ LARGEST_TILE = 512
 """Side of tiles: a network returns so many objects at most, and they must suffice for a tile."""
 
 _SLACK = 8.0  # px: two tiles need not agree to the pixel on the middle of an object at their seam
-_SAME_OBJECT = 0.5  # share of the smaller box that lies in a box from another tile
+_SAME_OBJECT = 0.5  # share of the smaller of two objects that lies in one from another tile
+_HALF = 127  # of a mask's 255: above it a pixel belongs to the object
+_LEAST_INSIDE = 0.25  # of a box: what is cut by the image's border goes on in the tile's padding
 
 Image = npt.NDArray[np.float32]
 
@@ -125,14 +127,20 @@ def _as_arrays(found: Detections) -> _Found:
 
 
 def _owned(found: _Found, grid: Grid, row: int, column: int) -> _Found:
-    """Return what lies in the tile's own part, in pixels of the plane."""
+    """Return what lies in the tile's own part, in pixels of the plane.
+
+    A tile that reaches beyond the plane is filled up by reflection: of an object that the border
+    cuts it shows twice the visible part, whose middle may come to lie on either side of the border.
+    """
     start = np.array([grid.rows.starts[row], grid.columns.starts[column]] * 2, np.float32)
     boxes = found.boxes + start
     kept = np.ones(len(boxes), bool)
     for axis, (line, number) in enumerate(((grid.rows, row), (grid.columns, column))):
         low, high = _own_part(line, number)
         middle = (boxes[:, axis] + boxes[:, axis + 2]) / 2
+        inside = np.minimum(boxes[:, axis + 2], line.length) - boxes[:, axis]
         kept &= (middle >= low) & (middle <= high)
+        kept &= inside >= _LEAST_INSIDE * (boxes[:, axis + 2] - boxes[:, axis])
     return _Found(boxes[kept], found.scores[kept], found.masks[kept])
 
 
@@ -140,7 +148,7 @@ def _own_part(line: Axis, tile: int) -> tuple[float, float]:
     before, after = line.seams(tile)
     slack = min(_SLACK, line.margin / 2)
     last = tile + 1 == len(line.starts)
-    return before - slack if tile else 0.0, line.length if last else after + slack
+    return before - slack if tile else 0.0, np.inf if last else after + slack
 
 
 def _join(found: Sequence[_Found], shape: tuple[int, int], sizes: tuple[int, int]) -> Instances:
@@ -153,22 +161,20 @@ def _join(found: Sequence[_Found], shape: tuple[int, int], sizes: tuple[int, int
     boxes = boxes * factors
     kept = (boxes[:, :2] < sizes).all(axis=1) & (box_areas(boxes) > 0)
     boxes, scores, masks, tile = boxes[kept], scores[kept], masks[kept], tile[kept]
-    kept = ~_duplicates(boxes, scores, tile)
+    every = Instances(sizes, boxes, scores, masks)
+    kept = ~_duplicates(every, tile)
     return Instances.of(sizes, boxes[kept], scores[kept], masks[kept])
 
 
-def _duplicates(
-    boxes: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
-    tile: npt.NDArray[np.int64],
-) -> npt.NDArray[np.bool_]:
-    """Return which candidates another tile has found better.
+def _duplicates(found: Instances, tile: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which candidates, of any order, another tile has found better.
 
-    The smaller box counts, not the union: one tile may see only a part of what the other sees.
+    The smaller one counts, not the union: one tile may see only a part of what the other sees.
     """
-    gone = np.zeros(len(boxes), bool)
+    gone = np.zeros(len(found), bool)
     if len(np.unique(tile)) < 2:
         return gone
+    boxes, scores = found.boxes, found.scores
     pairs, common = intersections(boxes)
     areas = box_areas(boxes)
     smaller = np.minimum(areas[pairs[:, 0]], areas[pairs[:, 1]])
@@ -176,7 +182,28 @@ def _duplicates(
     pairs = pairs[same]
     first = scores[pairs[:, 0]] >= scores[pairs[:, 1]]
     ordered = np.where(first[:, None], pairs, pairs[:, ::-1])
-    for better, worse in ordered[np.argsort(-scores[ordered[:, 0]], kind="stable")]:
+    ordered = ordered[np.argsort(-scores[ordered[:, 0]], kind="stable")]
+    for better, worse in ordered[_share_pixels(found, ordered)]:
         if not gone[better]:
             gone[worse] = True
     return gone
+
+
+def _share_pixels(found: Instances, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which pairs are one object by their masks as well.
+
+    The box of a slanting cell holds neighbours whose pixels it does not touch.
+    """
+    chosen = np.unique(pairs)
+    part = Instances(found.shape, found.boxes[chosen], found.scores[chosen], found.masks[chosen])
+    pixels = part.pixels(((0, found.shape[0]), (0, found.shape[1])))
+    covered = {}
+    for number, (begin, end) in enumerate(itertools.pairwise(pixels.bounds)):
+        inside = pixels.value[begin:end] > _HALF
+        covered[chosen[number]] = pixels.position[begin:end][inside]
+    same = np.ones(len(pairs), bool)
+    for number, (one, other) in enumerate(pairs):
+        mine, theirs = covered[one], covered[other]
+        common = np.intersect1d(mine, theirs, assume_unique=True).size
+        same[number] = common >= _SAME_OBJECT * min(len(mine), len(theirs))
+    return same

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from napari_cellseg.core.errors import CellsegError, DataError
-from napari_cellseg.core.export.measurements import read_table
 from napari_cellseg.core.files import make_folder
-from napari_cellseg.core.measure.decisions import Decisions
 from napari_cellseg.core.measure.measure import measure
 from napari_cellseg.core.measure.saving import save_columns, save_table
 from napari_cellseg.core.measure.settings import MeasureSettings
@@ -21,7 +19,7 @@ from napari_cellseg.core.measure.table import MeasureTable, stacked
 from napari_cellseg.core.progress import Progress
 from napari_cellseg.core.provenance import installed_versions, now
 from napari_cellseg.core.reading import read_image, read_labels, with_axes_of
-from napari_cellseg.core.workflows.measure_cases import MeasureCase
+from napari_cellseg.core.workflows.measure_cases import MeasureCase, decisions_beside
 
 
 @dataclass(frozen=True)
@@ -149,15 +147,5 @@ def _measure_case(
     image = None
     if case.image is not None:
         image = with_axes_of(read_image(case.image, guess=True), labels)
-    decisions = Decisions.of_provenance(labels.provenance)
-    objects = case.labels.with_name(f"{case.name}_objects.csv")
-    if objects.is_file():
-        told = read_table(objects)
-        ids = told["label"].tolist()
-        if "class" in told:
-            by_model = dict(zip(ids, map(str, told["class"].tolist()), strict=True))
-            decisions = replace(decisions, classes={**by_model, **(decisions.classes or {})})
-        if "margin" in told:
-            margin = dict(zip(ids, told["margin"].tolist(), strict=True))
-            decisions = replace(decisions, margin=margin)
+    decisions = decisions_beside(case.labels, labels, case.name)
     return (yield from measure(labels, image, settings, decisions, pixel_size=pixel_size))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
 from napari_cellseg.core.agreement.pairs import ENDINGS
+from napari_cellseg.core.arrays import Labels
 from napari_cellseg.core.batch.names import result_names
 from napari_cellseg.core.errors import DataError
+from napari_cellseg.core.export.measurements import read_table
+from napari_cellseg.core.measure.decisions import Decisions
 from napari_cellseg.core.reading import SUFFIXES, stem
 
 
@@ -107,6 +110,39 @@ def _nearest(labels: Path, images: Sequence[Path]) -> Path:
             "them, or measure one folder at a time."
         )
     return near[0]
+
+
+def decisions_beside(path: Path, labels: Labels, name: str | None = None) -> Decisions:
+    """Return what model and person said about the objects of a label file.
+
+    ``NAME_objects.csv`` beside it, as `segment` writes it, gives class and margin; label files that
+    were corrected here tell classes, too, and what is locked, edited and accepted.
+
+    Parameters
+    ----------
+    path, labels
+        The file, and what is in it.
+    name
+        Of the image; by default that of the file without ``_labels`` and the like.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read.
+    """
+    decisions = Decisions.of_provenance(labels.provenance)
+    objects = path.with_name(f"{name or _name(path)}_objects.csv")
+    if not objects.is_file():
+        return decisions
+    told = read_table(objects)
+    ids = told["label"].tolist()
+    if "class" in told:
+        by_model = dict(zip(ids, map(str, told["class"].tolist()), strict=True))
+        decisions = replace(decisions, classes={**by_model, **(decisions.classes or {})})
+    if "margin" in told:
+        margin = dict(zip(ids, told["margin"].tolist(), strict=True))
+        decisions = replace(decisions, margin=margin)
+    return decisions
 
 
 def read_groups(path: Path) -> dict[str, str]:

@@ -124,6 +124,11 @@ def load_untested(bundle: Path) -> Model:
 def _read_weights(bundle: Path, card: Card) -> State:
     try:
         content = read_entry(bundle, WEIGHTS_FILE)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"The model '{card.name}' holds no {WEIGHTS_FILE}; weights in other formats may run "
+            "foreign code and are not opened. Get the model again."
+        ) from error
     except OSError as error:
         raise ModelError(
             f"The weights of the model '{card.name}' cannot be read ({bundle / WEIGHTS_FILE}): "

@@ -308,6 +308,20 @@ def test_a_better_model_is_installed_chosen_and_rolled_back(tab, stage):
     assert tab.chosen[-1] == str(child)
 
 
+def test_a_model_whose_name_is_taken_is_told_by_its_new_name(tab, stage):
+    stage.go.set()
+    tab.open()
+    tab.look()
+    tab.view.training.name.setText("valleys")
+    tab.view.training.button.click()
+    tab.ended()
+    assert tab.chosen == [str(user_folder() / "valleys-2")]
+    assert "'valleys-2' is in use" in tab.view.gate.title.text()
+    tab.view.gate.keep.click()
+    assert "parent 'valleys' stays" in tab.view.gate.title.text()
+    assert "'valleys-2'" in tab.view.gate.use.toolTip()
+
+
 def test_a_model_that_is_no_better_is_only_used_on_demand(tab, stage):
     stage.accepted = False
     stage.go.set()

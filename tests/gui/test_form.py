@@ -134,3 +134,14 @@ def test_live_settings_are_those_of_what_the_model_predicts(qtbot):
     assert controls["foreground_threshold"].isHidden()
     assert controls["split"].isHidden()
     assert not controls["min_area"].isHidden()
+
+
+def test_numbers_and_titles_have_room_in_a_large_font(form):
+    font = form.font()
+    font.setPointSizeF(3 * font.pointSizeF())
+    form.setFont(font)
+    metrics = form.fontMetrics()
+    for control in ("level", "count", "limit"):
+        spin = form.controls[control]._spin
+        assert spin.maximumWidth() > metrics.horizontalAdvance("0.50 min")
+    assert all(one.width() > metrics.horizontalAdvance("Strength") for one in form.labels.values())

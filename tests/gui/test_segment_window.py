@@ -180,3 +180,46 @@ def test_opening_the_dock_imports_no_torch():
         capture_output=True, text=True, timeout=300, env=environment, check=False,
     )  # fmt: skip
     assert "light" in done.stdout, done.stderr
+
+
+def test_what_is_too_wide_for_the_dock_can_be_scrolled_to(window, qtbot):
+    _, dock, _ = window
+    dock.tabs.setParent(None)
+    dock.tabs.resize(180, 600)
+    dock.tabs.show()
+    for name in ("segment", "correct", "finetune", "measure", "batch"):
+        panel = dock.panel(name)
+        panel.resize(180, 600)
+        bar = panel.horizontalScrollBar()
+        qtbot.waitUntil(lambda bar=bar: bar.isVisible() and bar.maximum() > 0)
+    dock.tabs.setParent(dock)
+
+
+def test_tab_goes_from_top_to_bottom_and_shows_where_it_is(window, qtbot):
+    viewer, _, panel = window
+    view = panel.view
+    view.live.show_removed({"min_area": 2, "edge": 1})
+    order, widget = [], view.image.layer_combo
+    while widget not in order:
+        order.append(widget)
+        widget = widget.nextInFocusChain()
+    rules = list(view.live.rules.values())
+    wanted = [view.image.layer_combo, *view.image.axis_bar.combos, view.image.channel_combo]
+    wanted += [view.run.button, view.live.preset, *rules, view.copy]
+    assert [one for one in order if one in wanted] == wanted
+    before = view.run.button.grab().toImage()
+    viewer.window._qt_window.activateWindow()
+    view.run.button.setFocus()
+    qtbot.waitUntil(view.run.button.hasFocus)
+    assert view.run.button.grab().toImage() != before
+
+
+def test_a_number_that_is_being_typed_counts_in_a_run(window, qtbot):
+    _, _, panel = window
+    spin = panel.view.live.form.controls["min_area"]._spin
+    spin.setFocus()
+    spin.selectAll()
+    qtbot.keyClicks(spin, "300")
+    panel.view.run.button.click()  # which takes no focus, as its key does not
+    wait_for_result(qtbot, panel)
+    assert panel.session.run.recipe.post.min_area == 300

@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _table(name: str, comparison: Comparison) -> str:
     rows = [
         f"  {metric:5} {gain.parent:.3f} → {gain.child:.3f}  "
-        f"({gain.difference:+.3f}, 95 %: {gain.low:+.3f} to {gain.high:+.3f})"
+        f"({gain.difference:+z.3f}, 95 %: {gain.low:+z.3f} to {gain.high:+z.3f})"
         for metric, gain in comparison.metrics.items()
     ]
     count = f"{comparison.images} images, {comparison.objects} objects"

@@ -6,7 +6,7 @@ import math
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -20,6 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 _SPIN_WIDTH = 72  # leaves the slider enough in a dock of 320 px
+_SPIN_DIGITS = 9  # that have room in it, whatever the size of the font
+_SLIDER_WIDTH = 40  # at least
 _SHORT_UNIT = 3  # "px", "µm", "%" stand behind the number; longer ones only in the tooltip
 _DECIMAL = 0.01
 _SMALLEST = 1e-5  # of a field whose default is below _DECIMAL, such as a learning rate
@@ -63,6 +65,16 @@ class NumberControl(Control):
         if self._slider is not None:
             row.addWidget(self._slider, 1)
         row.addWidget(self._spin, 0 if self._slider is not None else 1)
+        self._fit_font()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """Leave the number room when the font changes."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_font()
+
+    def _fit_font(self) -> None:
+        self._spin.setFixedWidth(wide_enough(self, _SPIN_DIGITS, _SPIN_WIDTH))
 
     def _make_spin(self, field: FieldInfo) -> QSpinBox | QDoubleSpinBox:
         unit = str(extra(field, "unit") or "")
@@ -80,7 +92,6 @@ class NumberControl(Control):
         spin.setSuffix(f" {unit}" if 0 < len(unit) <= _SHORT_UNIT else "")
         spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         spin.setAlignment(Qt.AlignmentFlag.AlignRight)
-        spin.setFixedWidth(_SPIN_WIDTH)
         spin.setKeyboardTracking(False)
         spin.valueChanged.connect(self._on_typed)
         return spin
@@ -90,7 +101,7 @@ class NumberControl(Control):
         span = self._high - self._low
         self._last = int(span) if self._integer and span <= _WIDE else _STEPS
         slider.setRange(0, self._last)
-        slider.setMinimumWidth(60)
+        slider.setMinimumWidth(_SLIDER_WIDTH)
         slider.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         slider.valueChanged.connect(self._on_slid)
         return slider
@@ -231,3 +242,8 @@ def extra(field: FieldInfo, name: str) -> Any:
     """Return what the field says beyond its type under `name`, None if nothing."""
     found = field.json_schema_extra
     return found.get(name) if isinstance(found, dict) else None
+
+
+def wide_enough(widget: QWidget, digits: int, least: int) -> int:
+    """Return the width in px that so many digits take in the font of `widget`, or `least`."""
+    return max(least, digits * widget.fontMetrics().horizontalAdvance("0"))

@@ -38,7 +38,7 @@ class Dock(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.tabs)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(310)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Shorten the titles of the tabs where they do not fit."""

@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_cellseg.core.components import Params
-from napari_cellseg.gui.controls import Control, extra, make_control
+from napari_cellseg.gui.controls import Control, extra, make_control, wide_enough
 
-_LABEL_WIDTH = 100  # px; longer titles wrap
+_LABEL_WIDTH = 100  # px at least; longer titles wrap
+_LABEL_DIGITS = 11  # as wide as the longest word, whatever the size of the font
 
 
 class Form(QWidget):
@@ -51,7 +52,18 @@ class Form(QWidget):
                 self._rows.addRow(_heading(heading))
             for name in names:
                 self._add(name, self._fields[name])
+        self._fit_font()
         self.set_params(params)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """Leave titles room when the font changes."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_font()
+
+    def _fit_font(self) -> None:
+        for label in self.labels.values():
+            label.setFixedWidth(wide_enough(self, _LABEL_DIGITS, _LABEL_WIDTH))
 
     def _add(self, name: str, field: FieldInfo) -> None:
         control = make_control(field)
@@ -61,7 +73,6 @@ class Form(QWidget):
         help_text = field.description or title
         label = QLabel(title)
         label.setWordWrap(True)
-        label.setFixedWidth(_LABEL_WIDTH)
         label.setToolTip(help_text)
         control.setToolTip(help_text)
         for part in (control, *control.findChildren(QWidget)):

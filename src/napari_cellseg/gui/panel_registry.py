@@ -9,6 +9,10 @@ from qtpy.QtWidgets import QDockWidget, QFrame, QScrollArea, QTabWidget, QWidget
 
 from napari_cellseg.core.components import Registry
 
+# napari's style shows nowhere where the keyboard is, but in text.
+_KINDS = "QPushButton QToolButton QCheckBox QSlider QComboBox QAbstractSpinBox QLineEdit".split()
+_FOCUS = ", ".join(f"{kind}:focus" for kind in _KINDS) + "{border: 1px solid palette(highlight);}"
+
 
 class Panel(QScrollArea):
     """One tab, made of the viewer; also a widget of its own.
@@ -31,6 +35,7 @@ class Panel(QScrollArea):
         super().__init__(parent)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setStyleSheet(_FOCUS)
 
     def shut_down(self) -> None:
         """Cancel what runs: the panel was closed, or napari is."""

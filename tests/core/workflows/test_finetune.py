@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 
 import numpy as np
@@ -299,6 +300,7 @@ def test_the_card_of_an_installed_model_says_what_was_found(tmp_path):
     entry = install_child(job)
     assert entry.card.recipe["finetuning"]["verdict"] == result.verdict.model_dump()
     assert entry.card.recipe["finetuning"]["sources"]
+    assert not re.search(r"\b1 (images|corrected objects)\b", entry.card.description)
     assert load_bundle(entry.folder)
     job.gate_file.unlink()
     assert install_child(job).name == "new-2"

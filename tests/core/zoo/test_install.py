@@ -82,6 +82,15 @@ def test_a_folder_gets_another_name(bundle):
         install(bundle, name="../evil")
 
 
+@pytest.mark.parametrize(("title", "shown"), [("tiny", "other"), ("Tiny cells", "Tiny cells")])
+def test_a_title_that_is_only_the_name_follows_it(bundle, title, shown):
+    card = Card.load(bundle)
+    card = card.replace(title=card.name if title == "tiny" else title)
+    (bundle / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+    install(bundle, name="other")
+    assert find_model("other").card.title == shown
+
+
 def test_names_that_are_taken(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "included_folder", lambda: tmp_path / "included")
     monkeypatch.setattr(

@@ -13,6 +13,7 @@ from napari_cellseg.core.finetuning.material.patches import ReplayPatch, cut_pat
 from napari_cellseg.core.finetuning.material.replay import ReplaySet
 from napari_cellseg.core.training.config import TrainConfig
 from napari_cellseg.core.training.result import make_card
+from napari_cellseg.core.wording import counted
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.contents import CARD_FILE, read_all, write_folder
 from napari_cellseg.core.zoo.self_test import add_self_test
@@ -48,8 +49,8 @@ def child_card(
     }
     return card.replace(
         description=(
-            f"'{parent.title or parent.name}', fine-tuned on {objects} corrected objects in "
-            f"{len(material.train)} images."
+            f"'{parent.title or parent.name}', fine-tuned on "
+            f"{counted(objects, 'corrected object')} in {counted(len(material.train), 'image')}."
         ),
         # Those of the parent, too, though no new image may have had them: replay keeps them up.
         channels=parent.channels,

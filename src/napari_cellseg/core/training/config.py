@@ -34,7 +34,11 @@ class TrainConfig(Params):
             "normalization are taken over. Empty starts from random weights."
         ),
     )
-    loss: str = Field("combo", title="Loss", description="Name of the loss.")
+    loss: str = Field(
+        "combo",
+        title="Loss",
+        description="Name of the loss, of networks that predict maps; the others have their own.",
+    )
     loss_params: dict[str, Any] = Field(
         default_factory=dict, title="Loss parameters", description="Values for the loss."
     )

@@ -105,7 +105,8 @@ def _verify(folder: Path) -> None:
 
 def _renamed(card: Card, name: str) -> Card:
     try:
-        return card.replace(name=name)
+        # A title that only repeats the name follows it: two models must not read the same.
+        return card.replace(name=name, title=name if card.title == card.name else card.title)
     except SettingsError as error:
         raise SettingsError(
             f"'{name}' is no name for a model: use letters, digits, '-', '_', '.' and spaces, and "

@@ -95,8 +95,9 @@ class GateBox(QWidget):
         self._name, self._parent = name, parent
         self.show()
 
-    def show_used(self, accepted: bool) -> None:
-        """Say that the new model is chosen in the tab Segment."""
+    def show_used(self, accepted: bool, name: str) -> None:
+        """Say that the new model is chosen in the tab Segment, and what it is called there."""
+        self._name = name
         self.title.setText(f"<b>'{escape(self._name)}' is in use.</b>")
         self._offer(
             again=True,
@@ -152,8 +153,8 @@ def _section(title: str, found: Comparison) -> str:
         rows.append(
             f"<tr><td>{name}&nbsp;</td><td align='right'>{gain.parent:.2f}&nbsp;</td>"
             f"<td align='right'>&nbsp;<b>{gain.child:.2f}</b>&nbsp;</td>"
-            f"<td align='right'>&nbsp;{gain.difference:+.2f} "
-            f"({gain.low:+.2f} to {gain.high:+.2f})</td></tr>"
+            f"<td align='right'>&nbsp;{gain.difference:+z.2f} "
+            f"({gain.low:+z.2f} to {gain.high:+z.2f})</td></tr>"
         )
     told = f"{escape(title)}: {found.objects} objects, {images}"
     return f"<p style='margin:4px 0 0 0'>{told}</p><table>{''.join(rows)}</table>"

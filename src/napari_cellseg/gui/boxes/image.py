@@ -15,6 +15,7 @@ from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.gui import conversion, layers
 from napari_cellseg.gui.boxes.axis_bar import AxisBar
 from napari_cellseg.gui.elided_combo import ElidedCombo
+from napari_cellseg.gui.tab_order import put_in_tab_order
 
 _LAYER_HELP = "The image to segment; the layer selected in the list."
 _NUCLEAR = ("dapi", "hoechst", "nuc", "405", "draq", "h2b")
@@ -139,6 +140,7 @@ class ImageBox(QWidget):
             self._reason = guess.reason
         axes, known = self._known[layer]
         self.axis_bar.show_axes(axes, tuple(shape), bool(layer.rgb))
+        put_in_tab_order(self.layer_combo, self.axis_bar.combos)
         self._show_hint("" if known else f"{self._reason} Is that right?", not known)
         self._show_channels(layer, axes)
 

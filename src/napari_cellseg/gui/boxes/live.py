@@ -22,6 +22,7 @@ from napari_cellseg.core.postprocess.params import PostParams
 from napari_cellseg.core.postprocess.registry import STAGES, Source, fields_of, stage_of
 from napari_cellseg.gui.classes import legend
 from napari_cellseg.gui.form import Form
+from napari_cellseg.gui.tab_order import put_in_tab_order
 from napari_cellseg.session import presets
 
 _HEADINGS = {
@@ -166,6 +167,7 @@ class LiveBox(QWidget):
         for rule, count in counts.items():
             if count:
                 self._rule_button(rule).setText(f"{rule_title(rule)}: {count} removed")
+        put_in_tab_order(self.by_class, self.rules.values())
         self.removed_note.setText("Removed objects (click to show them):" if self.rules else "")
         self.removed_note.setVisible(bool(self.rules))
 

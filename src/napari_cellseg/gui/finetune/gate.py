@@ -90,7 +90,7 @@ class Gate(QObject):
         self._judged = judged
         if judged.child is not None:
             self._desk.model_chosen.emit(str(judged.child.folder))
-            self._box.show_used(judged.outcome.accepted)
+            self._box.show_used(judged.outcome.accepted, judged.child.name)
 
     def _on_keep(self) -> None:
         """Go back to the parent; a model that was never used is deleted."""

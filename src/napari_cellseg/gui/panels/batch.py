@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog
 
@@ -56,7 +55,6 @@ class BatchPanel(Panel):
         self.runs = BatchRuns(napari_viewer, self.runner, self)
         self.showing = Showing(napari_viewer, self.runner, self)
         self.setWidget(view)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._connect_choices()
         self._connect_run()
         self._follow()

@@ -7,7 +7,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 
 from napari_cellseg.core.editing.ready import load_slow_parts
@@ -65,7 +65,6 @@ class CorrectPanel(Panel):
         self.fit = Fit(self.bench, self.runner, self.view.fit, self.reviewed.mask, self)
         self.renumbering = Renumbering(self.bench, self.runner, self)
         self.setWidget(self.view)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._connect()
         self._on_changed(None)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 
 from napari_cellseg.core.errors import CellsegError
@@ -63,7 +62,6 @@ class FineTunePanel(Panel):
         self.unfinished = Unfinished(self.runner, view.unfinished, self)
         self.elsewhere = Elsewhere(self.runner, view.training, self)
         self.setWidget(view)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._connect_choices()
         self._connect_run()
         view.training.allow(self.plan.why_not())

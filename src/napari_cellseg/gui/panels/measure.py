@@ -6,7 +6,6 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 
 from napari_cellseg.gui.boxes.measure_view import MeasureView
@@ -53,7 +52,6 @@ class MeasurePanel(Panel):
         )
         self.compare = Compare(self.subject, self.runner, view.compare, self)
         self.setWidget(view)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._connect()
 
     def _connect(self) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtWidgets import QAbstractSpinBox
 
 from napari_cellseg.core.errors import CellsegError
 from napari_cellseg.core.postprocess.params import PostParams
@@ -66,7 +67,6 @@ class SegmentPanel(Panel):
             napari_viewer, self.session, self.network, self.view, self._preferences, self
         )
         self.setWidget(self.view)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._connect_choices()
         self._connect_work()
         self._begin()
@@ -137,6 +137,9 @@ class SegmentPanel(Panel):
 
     def run(self) -> None:
         """Segment what is chosen."""
+        typing = self.focusWidget()
+        if isinstance(typing, QAbstractSpinBox):
+            typing.interpretText()  # what was typed counts, though Enter was not pressed
         reason = why_not(self.view.image, self.view.model)
         if reason:
             self.view.run.show_message(reason)

@@ -47,6 +47,11 @@ def test_without_replay_the_reason_says_so():
     assert "of 1 image;" in verdict.reason
 
 
+def test_nothing_is_told_to_be_less_than_zero_by_nothing():
+    verdict = judge(result(gain(0.9, 0.899, -0.002, 0.001)), None, 0.02)
+    assert "mean gain +0.00, 95 % interval +0.00 to +0.00" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("new", "words"),
     [

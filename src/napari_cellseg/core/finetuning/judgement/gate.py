@@ -234,8 +234,8 @@ def _told_of(new: Comparison) -> str:
     images = "1 image" if new.images == 1 else f"{new.images} images"
     return (
         f"AP {ap.parent:.2f} → {ap.child:.2f}, PQ {pq.parent:.2f} → {pq.child:.2f}, on "
-        f"{new.objects} objects of {images}; mean gain {new.quality.difference:+.2f}, 95 % "
-        f"interval {new.quality.low:+.2f} to {new.quality.high:+.2f}"
+        f"{new.objects} objects of {images}; mean gain {new.quality.difference:+z.2f}, 95 % "
+        f"interval {new.quality.low:+z.2f} to {new.quality.high:+z.2f}"
     )
 
 
@@ -243,5 +243,5 @@ def _kept(replay: Comparison) -> str:
     ap = replay.metrics["ap50"]
     return (
         f"AP {ap.parent:.3f} → {ap.child:.3f} on {replay.objects} objects of its own data, 95 % "
-        f"interval {ap.low:+.3f} to {ap.high:+.3f}"
+        f"interval {ap.low:+z.3f} to {ap.high:+z.3f}"
     )

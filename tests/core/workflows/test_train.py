@@ -325,6 +325,14 @@ def test_small_objects_are_enlarged_in_training_and_by_the_model_and_its_childre
     child_card = load_bundle(tmp_path / "child").card
     assert child_card.diameter_range[0] == 18
     assert child_card.object_diameter == pytest.approx(21.6, abs=0.8)
+    for diameter, aim in ((25.0, 21.6), (9.0, None)):  # what the parent does with small ones stays
+        one_scale = child.replace(diameter=diameter)
+        folder = tmp_path / f"scaled-{diameter}"
+        finish(train(one_scale, [data], folder, device="cpu"))
+        scaled = load_bundle(folder).card
+        assert scaled.enlarged_diameter == aim
+        assert (scaled.diameter_range[0] == 18) == (aim is not None)
+        assert scaled.object_diameter == pytest.approx(diameter, abs=0.6)
     told = TINY.replace(smallest_diameter=18.0, diameter=9.0)  # one scale for all: no second one
     finish(train(told, [data], tmp_path / "told", device="cpu"))
     told_card = load_bundle(tmp_path / "told").card

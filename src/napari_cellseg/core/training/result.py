@@ -58,6 +58,10 @@ def make_card(
         reach = (min(reach[0], parent.diameter_range[0]), max(reach[1], parent.diameter_range[1]))
     smallest = 0.0 if config.diameter else config.smallest_diameter
     aim = enlarged_diameter(smallest) if smallest else None
+    if config.diameter and parent and middle >= parent.diameter_range[0]:
+        # All had one scale: what the parent does with small objects is as right as before.
+        aim = parent.enlarged_diameter
+        smallest = parent.diameter_range[0] if aim else 0.0
     if aim:
         reach = (smallest, max(reach[1], aim))
         middle = max(middle, smallest)

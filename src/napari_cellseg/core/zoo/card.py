@@ -47,8 +47,8 @@ class Card(Params):
     object_diameter, diameter_range
         Diameter in px that the model sees best, and the range that it handles without rescaling.
     enlarged_diameter
-        Diameter in px to which objects below the range are enlarged, in training as in use. None:
-        to `object_diameter` in use, and not at all in training.
+        Diameter in px to which objects below the range are enlarged, in use and when a model is
+        trained from this one. None: to `object_diameter` in use, and not at all in training.
     expected_diameter
         Typical diameter in px of the objects in the images that it is made for, where it is shown
         them rescaled: what the setting "diameter" starts from. None: it is shown them as they are.

@@ -125,7 +125,7 @@ def test_what_is_damaged_is_not_installed(zipped, bundle):
     with pytest.raises(ModelError, match=r"self-test .* is missing or damaged"):
         install(damaged, replace=True)
     (damaged / WEIGHTS_FILE).unlink()
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=r"holds no weights\.safetensors"):
         install(damaged, replace=True)
     assert (user_folder() / "tiny" / CARD_FILE).read_bytes() == before
     assert left_over() == []

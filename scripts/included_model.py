@@ -37,6 +37,7 @@ from napari_cellseg.core.workflows.segment import segment
 from napari_cellseg.core.workflows.train import split_pairs
 from napari_cellseg.core.zoo.bundle import Model, load_bundle, save_bundle
 from napari_cellseg.core.zoo.card import Card, DataSource
+from napari_cellseg.core.zoo.contents import CARD_FILE
 from napari_cellseg.core.zoo.self_test import add_self_test
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -238,6 +239,23 @@ def plot(history: Path, picture: Path) -> None:
     figure.savefig(picture, dpi=110)
 
 
+def enter_scores(bundle: Path, folders: list[Path]) -> None:
+    """Score a bundle on the ``val`` parts; its card and training/NAME/ get the scores."""
+    result = finish(evaluate(str(bundle), folders, device="cpu"))
+    print(result.table())
+    groups = {**result.groups(), "all": result.overall()}
+    scores = {
+        f"val: {name}": {metric: round(values[metric], 4) for metric in METRICS}
+        for name, values in groups.items()
+    }
+    card = Card.load(bundle).replace(scores=scores)
+    (bundle / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+    record = RECORDS / card.name
+    record.mkdir(parents=True, exist_ok=True)
+    (record / "scores.csv").write_text(result.to_csv(), encoding="utf-8")
+    (record / "scores.txt").write_text(result.table() + "\n", encoding="utf-8")
+
+
 def main(bundle: Path, folders: list[Path]) -> None:
     """Fit, score and install the model."""
     model = load_bundle(bundle)
@@ -251,20 +269,10 @@ def main(bundle: Path, folders: list[Path]) -> None:
         card = card.replace(replay_sha256=Card.load(target).replay_sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_bundle(target, model.network, card)
-    result = finish(evaluate(str(target), folders, device="cpu"))
-    print(result.table())
-    groups = {**result.groups(), "all": result.overall()}
-    scores = {
-        f"val: {name}": {metric: round(values[metric], 4) for metric in METRICS}
-        for name, values in groups.items()
-    }
-    save_bundle(target, model.network, card.replace(scores=scores))
+    enter_scores(target, folders)
     add_self_test(target, test_image(card, train))
-    record.mkdir(parents=True, exist_ok=True)
     recipe = json.dumps(card.recipe, indent=2) + "\n"
     (record / "recipe.json").write_text(recipe, encoding="utf-8")
-    (record / "scores.csv").write_text(result.to_csv(), encoding="utf-8")
-    (record / "scores.txt").write_text(result.table() + "\n", encoding="utf-8")
     history = bundle.with_name(bundle.name + ".run") / "history.csv"
     shutil.copy(history, record / "history.csv")
     plot(history, record / "curve.png")

@@ -5,8 +5,7 @@
 All come from the ``train`` parts. 40 are cut from images that the models were trained on, 16 from
 others: images that the training runs held out and, of a kind of which they held out too few, images
 that were trained on but gave none of the 40. Kinds of image are weighed as in training, by the root
-of their number of images. Images of small objects are enlarged as in training. The file goes to the
-package, its hash into the cards of the models.
+of their number of images. The file goes to the package, its hash into the cards of the models.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cellseg.core.data.rescale import enlarged
 from napari_cellseg.core.data.sources import Pair, load_pairs
 from napari_cellseg.core.finetuning.material.patches import Part, ReplayPatch, cut_patches
 from napari_cellseg.core.finetuning.material.replay import ReplaySet, quotas, shared_file
@@ -44,10 +42,9 @@ def cut(pairs: list[Pair], part: Part, count: int, config: TrainConfig) -> list[
         if len(patches) == count:
             break
         (image,) = finish(load_pairs([pairs[number]], config.normalization))
-        shown = enlarged(image, config.smallest_diameter)
         patches += [
             one
-            for one in cut_patches(shown, part, 1, seed=config.seed)
+            for one in cut_patches(image, part, 1, seed=config.seed)
             if len(np.unique(one.labels)) > FEWEST_OBJECTS
         ]
     return patches

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from included_model import enter_scores
 from napari_cellseg.core.data.rescale import enlarged_diameter
 from napari_cellseg.core.data.sources import find_pairs
 from napari_cellseg.core.inference.predict import predict
@@ -25,17 +26,14 @@ from napari_cellseg.core.postprocess.postprocessor import PostProcessor, warm_up
 from napari_cellseg.core.progress import finish
 from napari_cellseg.core.reading import read_image, read_labels
 from napari_cellseg.core.recipe import Recipe
-from napari_cellseg.core.workflows.evaluate import evaluate
 from napari_cellseg.core.workflows.separate import diameter_of
 from napari_cellseg.core.zoo.bundle import load_bundle
 from napari_cellseg.core.zoo.card import Card
 from napari_cellseg.core.zoo.contents import CARD_FILE
 
-ROOT = Path(__file__).resolve().parents[1]
 SCALES = (1.0, 0.75, 1.25, 1.5, 2.0)
 CLASSES = (0.0, 10.1, 11.8, 13.8, 16.0, 19.5, 22.6, 27.6, 33.9)
 """Diameters in px at which a class of images begins."""
-METRICS = ("ap50", "ap75", "map", "f1_50", "pq", "aji", "dice", "iou", "images")
 
 
 def show(bundle: Path, folders: list[Path]) -> None:
@@ -69,17 +67,7 @@ def enter(bundle: Path, folders: list[Path], below: float) -> None:
         diameter_range=(below, card.diameter_range[1]), enlarged_diameter=enlarged_diameter(below)
     )
     (bundle / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-    result = finish(evaluate(str(bundle), folders, device="cpu"))
-    groups = {**result.groups(), "all": result.overall()}
-    scores = {
-        f"val: {name}": {metric: round(values[metric], 4) for metric in METRICS}
-        for name, values in groups.items()
-    }
-    (bundle / CARD_FILE).write_text(card.replace(scores=scores).to_json(), encoding="utf-8")
-    record = ROOT / "training" / card.name
-    (record / "scores.csv").write_text(result.to_csv(), encoding="utf-8")
-    (record / "scores.txt").write_text(result.table() + "\n", encoding="utf-8")
-    print(result.table())
+    enter_scores(bundle, folders)
 
 
 if __name__ == "__main__":

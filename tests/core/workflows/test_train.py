@@ -325,19 +325,30 @@ def test_small_objects_are_enlarged_in_training_and_by_the_model_and_its_childre
     child_card = load_bundle(tmp_path / "child").card
     assert child_card.diameter_range[0] == 18
     assert child_card.object_diameter == pytest.approx(21.6, abs=0.8)
-    for diameter, aim in ((25.0, 21.6), (9.0, None)):  # what the parent does with small ones stays
-        one_scale = child.replace(diameter=diameter)
-        folder = tmp_path / f"scaled-{diameter}"
-        finish(train(one_scale, [data], folder, device="cpu"))
-        scaled = load_bundle(folder).card
-        assert scaled.enlarged_diameter == aim
-        assert (scaled.diameter_range[0] == 18) == (aim is not None)
-        assert scaled.object_diameter == pytest.approx(diameter, abs=0.6)
     told = TINY.replace(smallest_diameter=18.0, diameter=9.0)  # one scale for all: no second one
     finish(train(told, [data], tmp_path / "told", device="cpu"))
     told_card = load_bundle(tmp_path / "told").card
     assert told_card.enlarged_diameter is None
     assert told_card.object_diameter == pytest.approx(9, abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("smallest", "diameter", "aim"), [(10.0, 25.0, 12.0), (18.0, 25.0, None), (10.0, 9.0, None)]
+)
+def test_a_child_with_one_scale_shows_objects_as_it_learnt_them(
+    data, tmp_path, smallest, diameter, aim
+):
+    """What its parent does with smaller objects stays, unless it learnt of such, or from such."""
+    from napari_cellseg.core.inference.predict import scale_for
+
+    finish(train(TINY.replace(smallest_diameter=smallest), [data], tmp_path / "m", device="cpu"))
+    child = TINY.replace(parent=str(tmp_path / "m"), model_params={}, seed=4, diameter=diameter)
+    finish(train(child, [data], tmp_path / "child", device="cpu"))
+    card = load_bundle(tmp_path / "child").card
+    assert card.enlarged_diameter == aim
+    assert (card.diameter_range[0] == smallest) == (aim is not None)
+    own = 2 * np.sqrt(185 / np.pi)
+    assert own * scale_for(card.expected_diameter, card) == pytest.approx(diameter, rel=0.1)
 
 
 def test_a_model_trained_on_images_as_they_are_expects_no_diameter(data, tmp_path):

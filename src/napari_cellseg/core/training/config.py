@@ -226,6 +226,11 @@ class TrainConfig(Params):
         description="Settings that the model starts from where they differ from the defaults.",
     )
 
+    @property
+    def enlarged_below(self) -> float:
+        """Diameter in px below which an image is enlarged; 0 where `diameter` scales all alike."""
+        return 0.0 if self.diameter else self.smallest_diameter
+
     @model_validator(mode="after")
     def _enough_for_batch_statistics(self) -> Self:
         # Batch normalisation needs two values a channel even at the deepest level, stride 32.

@@ -56,10 +56,10 @@ def make_card(
     )
     if parent:
         reach = (min(reach[0], parent.diameter_range[0]), max(reach[1], parent.diameter_range[1]))
-    smallest = 0.0 if config.diameter else config.smallest_diameter
+    smallest = config.enlarged_below
     aim = enlarged_diameter(smallest) if smallest else None
-    if config.diameter and parent and middle >= parent.diameter_range[0]:
-        # All had one scale: what the parent does with small objects is as right as before.
+    if config.diameter and parent and min(middle, middle / scale) >= parent.diameter_range[0]:
+        # All had one scale, and none was small: what the parent does with small ones stays right.
         aim = parent.enlarged_diameter
         smallest = parent.diameter_range[0] if aim else 0.0
     if aim:

@@ -136,9 +136,9 @@ def train(
     images = yield from load_pairs(train_pairs, config.normalization)
     held_out = yield from load_pairs(_spread(validation_pairs, config), config.normalization)
     scale = common_scale(images, config.diameter) if config.diameter else 1.0
-    smallest = 0.0 if config.diameter else config.smallest_diameter
     images, held_out = (
-        [enlarged(rescaled(i, scale), smallest) for i in part] for part in (images, held_out)
+        [enlarged(rescaled(i, scale), config.enlarged_below) for i in part]
+        for part in (images, held_out)
     )
     architecture = find_architecture(config.model)
     channels = architecture.Params.parse(config.model_params).in_channels

@@ -104,9 +104,9 @@ def prepare(
             "another picture or another part of it."
         )
     scale = common_scale(train, config.diameter) if config.diameter else 1.0
-    smallest = 0.0 if config.diameter else config.smallest_diameter
     train, held_out = (
-        [enlarged(rescaled(i, scale), smallest) for i in some] for some in (train, held_out)
+        [enlarged(rescaled(i, scale), config.enlarged_below) for i in some]
+        for some in (train, held_out)
     )
     learnt, choosing = set_apart(train)
     return Material(learnt, held_out or train, choosing, fitted, judged, scale)
